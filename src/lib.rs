@@ -1,0 +1,11 @@
+//! A suite that checks a production registry every night and tells the truth about it.
+//!
+//! ```text
+//! probe:       argv → Args → (Target, Limits) → Observation | ObserveError → Verdict → Report → { .prom, stdout, exit status }
+//! invariants:  argv → Args → Catalogue → Snapshot → Vec<Evaluation> → Verdict → Report → { log, state, .prom, stdout, exit status }
+//! ```
+//!
+//! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
+
+pub mod invariants;
+pub mod verdict;

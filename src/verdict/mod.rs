@@ -1,0 +1,6 @@
+//! What does what was seen mean? Pure: no clock, no input, no output.
+
+pub mod invariants;
+mod state;
+
+pub use state::{Finding, State};
