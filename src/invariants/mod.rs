@@ -1,5 +1,7 @@
 //! Which rules must every row keep? The catalogue: built-in invariants and an operator's own.
 
+pub mod sql;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
