@@ -7,5 +7,7 @@
 //!
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
 
+pub mod config;
 pub mod invariants;
+pub mod near;
 pub mod verdict;
