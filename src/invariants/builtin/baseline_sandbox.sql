@@ -9,5 +9,5 @@ reason = "'a baseline run with write_sandbox = 1'"
 key = ["id"]
 show = ["project_id", "run_id", "started_at"]
 timeout = "2min"
-needs = ["project_runs.id", "project_runs.project_id", "project_runs.run_id", "project_runs.run_kind", "project_runs.started_at", "project_runs.write_sandbox"]
+needs = ["project_runs.run_kind", "project_runs.write_sandbox"]
 ---*/

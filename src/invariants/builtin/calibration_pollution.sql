@@ -9,5 +9,5 @@ reason = "'its project has a rehearsal, replay, sandbox or failed run'"
 key = ["id"]
 show = ["project_id", "provider_name", "created_at"]
 timeout = "2min"
-needs = ["estimate_versions.id", "estimate_versions.project_id", "estimate_versions.provider_name", "estimate_versions.created_at", "project_runs.project_id", "project_runs.run_kind", "project_runs.write_sandbox", "project_runs.validation_pass"]
+needs = ["estimate_versions.project_id", "project_runs.project_id", "project_runs.run_kind", "project_runs.write_sandbox", "project_runs.validation_pass"]
 ---*/

@@ -9,6 +9,6 @@ reason = "formula_fault(kpi_formula)"
 key = ["id"]
 show = ["project_id", "task_name", "kpi_formula"]
 timeout = "2min"
-needs = ["task_estimates.id", "task_estimates.project_id", "task_estimates.task_name", "task_estimates.kpi_formula"]
+needs = ["task_estimates.kpi_formula"]
 description = "A formula that no validator can read measures nothing. A task without a formula keeps the rule."
 ---*/

@@ -9,5 +9,5 @@ reason = "'predicted and corrected lane are the same'"
 key = ["id"]
 show = ["task_estimate_id", "predicted_lane", "corrected_lane", "corrected_by"]
 timeout = "2min"
-needs = ["lane_overrides.id", "lane_overrides.task_estimate_id", "lane_overrides.predicted_lane", "lane_overrides.corrected_lane", "lane_overrides.corrected_by"]
+needs = ["lane_overrides.predicted_lane", "lane_overrides.corrected_lane"]
 ---*/

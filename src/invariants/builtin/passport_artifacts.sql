@@ -9,6 +9,6 @@ reason = "CASE WHEN run_id IS NULL THEN 'run_id is NULL' WHEN run_id = '' THEN '
 key = ["id"]
 show = ["project_id", "run_id"]
 timeout = "5min"
-needs = ["project_runs.id", "project_runs.project_id", "project_runs.run_id"]
+needs = ["project_runs.project_id", "project_runs.run_id"]
 description = "A run without a run_id, or whose passport is missing, doubled, not JSON, incomplete, or of another run, cannot be replayed. Files are read where ARTIFACTS_DIR is set."
 ---*/

@@ -9,5 +9,5 @@ reason = "CASE WHEN provider_matrix_json IS NULL THEN 'provider_matrix_json is N
 key = ["id"]
 show = ["project_id", "run_id", "run_kind"]
 timeout = "2min"
-needs = ["project_runs.id", "project_runs.project_id", "project_runs.run_id", "project_runs.run_kind", "project_runs.provider_matrix_json"]
+needs = ["project_runs.run_kind", "project_runs.provider_matrix_json"]
 ---*/

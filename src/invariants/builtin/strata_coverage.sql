@@ -9,6 +9,6 @@ reason = "'a rehearsal with strata_coverage below 1.0'"
 key = ["id"]
 show = ["project_id", "run_id", "strata_coverage"]
 timeout = "2min"
-needs = ["project_runs.id", "project_runs.project_id", "project_runs.run_id", "project_runs.run_kind", "project_runs.strata_coverage"]
+needs = ["project_runs.strata_coverage"]
 on_missing = "skip"
 ---*/
