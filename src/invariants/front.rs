@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::format::Problem;
 use super::sql::{self, SqlError};
 use super::{Body, Column, Invariant, OnMissing, Source};
+use crate::verdict::duration;
 use crate::verdict::invariants::Severity;
 
 const DEFAULT_SAMPLE: usize = 10;
@@ -110,7 +111,10 @@ fn question(
     match (table, violates) {
         (None, None) => {
             if let Some(reason) = reason {
-                return alone(reason.span(), "`reason` goes with `violates`; a query returns its own columns");
+                return alone(
+                    reason.span(),
+                    "`reason` goes with `violates`; a query returns its own columns",
+                );
             }
             let sql = sql::statement(body).map_err(|(at, error)| Place::Body(at, error.into()))?;
             Ok(Body::Query { sql: sql.to_owned() })
@@ -157,10 +161,9 @@ fn line(key: &'static str, text: Option<Spanned<String>>) -> Checked<Option<Stri
 
 fn severity(word: &Spanned<String>) -> Checked<Severity> {
     let all = [Severity::Warning, Severity::Critical];
-    all.into_iter().find(|s| s.word() == word.get_ref()).map_or_else(
-        || refuse(word.span(), "severity", "must be \"warning\" or \"critical\""),
-        Ok,
-    )
+    all.into_iter()
+        .find(|s| s.word() == word.get_ref())
+        .map_or_else(|| refuse(word.span(), "severity", "must be \"warning\" or \"critical\""), Ok)
 }
 
 fn on_missing(word: &Spanned<String>) -> Checked<OnMissing> {
@@ -191,15 +194,14 @@ fn min_examined(rows: &Spanned<i64>) -> Checked<u64> {
 }
 
 fn timeout(value: &Spanned<toml::Value>) -> Checked<Duration> {
-    let duration = match value.get_ref() {
-        toml::Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
-        toml::Value::String(text) => text.parse().ok().map(Duration::from_secs),
-        _ => None,
+    let text = match value.get_ref() {
+        toml::Value::Integer(seconds) => seconds.to_string(),
+        toml::Value::String(text) => text.clone(),
+        _ => String::new(),
     };
-    match duration {
-        Some(duration) if !duration.is_zero() => Ok(duration),
-        _ => refuse(value.span(), "timeout", "must be a duration above zero, such as \"30s\" or \"1m30s\""),
-    }
+    duration::parse_positive(&text).or_else(|_| {
+        refuse(value.span(), "timeout", "must be a duration above zero, such as \"30s\" or \"1m30s\"")
+    })
 }
 
 fn columns(key: &'static str, names: Vec<Spanned<String>>) -> Checked<Vec<String>> {
