@@ -8,4 +8,5 @@
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
 
 pub mod invariants;
+pub mod observe;
 pub mod verdict;
