@@ -7,6 +7,9 @@
 //!
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
 
+pub mod cli;
+pub mod emit;
 pub mod invariants;
 pub mod observe;
+pub mod report;
 pub mod verdict;
