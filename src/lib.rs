@@ -8,8 +8,10 @@
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
 
 pub mod cli;
+pub mod config;
 pub mod emit;
 pub mod invariants;
 pub mod observe;
+pub mod near;
 pub mod report;
 pub mod verdict;
