@@ -7,5 +7,6 @@
 //!
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
 
+pub mod demo;
 pub mod invariants;
 pub mod verdict;
