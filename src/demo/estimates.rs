@@ -93,7 +93,7 @@ pub(super) fn write_tasks(
             pick(rng, &["", "sqlite", "vector", "graph"]),
             pick(rng, &["trivial", "simple", "moderate", "complex"]),
             tokens,
-            words::cents(rng, 50..24_000),
+            f64::from(rng.u32(1..240)),
             words::cents(rng, 1..900),
             pick(rng, &["done", "done", "pending", "in_progress", "blocked"]),
             formula,

@@ -290,7 +290,7 @@ impl Writer<'_> {
             words::cents(rng, 0..100),
             run.validation,
             run.sandbox,
-            format!("artifacts/costs/project-{}/receipt_{id}.json", run.project),
+            format!("artifacts/costs/receipt_{id}.json"),
             f64::from(rng.u32(900..=1_000)) / 1_000.0,
             rng.u8(0..3),
             strata.cell(),
@@ -350,10 +350,10 @@ impl Strata {
 
 fn strata(rng: &mut Rng, kind: &str) -> Strata {
     match rng.u8(..) {
-        0..30 => Strata::Partly(words::cents(rng, 0..100)),
-        30..34 => Strata::Partly(0.999_999),
-        34..40 => Strata::Words,
-        40..60 => Strata::Unknown,
+        0..56 => Strata::Partly(words::cents(rng, 0..100)),
+        56..60 => Strata::Partly(0.999_999),
+        60..66 => Strata::Words,
+        66..80 => Strata::Unknown,
         _ if kind == "rehearsal" => Strata::Whole,
         _ => Strata::Unknown,
     }

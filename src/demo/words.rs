@@ -150,11 +150,8 @@ pub(super) fn tags(rng: &mut Rng) -> String {
 
 /// Which models a run used, as the executor notes it.
 pub(super) fn provider_matrix(rng: &mut Rng) -> String {
-    let coder = pick(
-        rng,
-        &["openai:gpt-4o-2024-08-06", "anthropic:claude-3-5-sonnet-20241022", "ollama:llama3.1:8b"],
-    );
-    let planner = pick(rng, &["openai:o1-2024-12-17", "anthropic:claude-3-opus-20240229"]);
+    let coder = pick(rng, &["openai:gpt-4o", "anthropic:claude-3-5-sonnet", "ollama:llama3.1:8b"]);
+    let planner = pick(rng, &["openai:o1", "anthropic:claude-3-opus"]);
     format!(r#"{{"planner":"{planner}","coder":"{coder}","temperature":0.{}}}"#, rng.u8(0..=9))
 }
 
