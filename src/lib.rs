@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod config;
 pub mod emit;
+pub mod demo;
 pub mod invariants;
 pub mod observe;
 pub mod near;
