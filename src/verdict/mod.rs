@@ -2,5 +2,6 @@
 
 pub mod invariants;
 mod state;
+pub mod streaks;
 
 pub use state::{Finding, State};
