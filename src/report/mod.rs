@@ -1,4 +1,10 @@
-//! How does a report read? Pure: a report becomes text, and hostile text becomes harmless.
+//! How is a report said? Pure: a report becomes text, and nothing is written here.
 
+pub mod cell;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod golden;
+pub mod json;
+pub mod run_json;
+pub mod status_record;

@@ -99,18 +99,9 @@ impl StateDb {
     }
 }
 
-/// The word of a state in `state.db`, the same as in JSON.
-fn state_word(state: State) -> &'static str {
-    match state {
-        State::Ok => "ok",
-        State::Unknown => "unknown",
-        State::Warning => "warning",
-        State::Critical => "critical",
-    }
-}
-
+/// The state that a word of `state.db` means.
 fn state_of(word: &str) -> Option<State> {
-    [State::Ok, State::Unknown, State::Warning, State::Critical].into_iter().find(|s| state_word(*s) == word)
+    [State::Ok, State::Unknown, State::Warning, State::Critical].into_iter().find(|s| s.key() == word)
 }
 
 /// Keeps the file's journal away from a caller's transaction that fails half-way.

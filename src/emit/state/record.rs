@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::{KEPT, in_transaction, state_word};
+use super::{KEPT, in_transaction};
+use crate::verdict::State;
 use crate::verdict::invariants::{Evaluation, Report};
 use crate::verdict::streaks::{Streak, Streaks, Turn};
 
@@ -41,7 +42,7 @@ fn insert_run(db: &Connection, report: &Report) -> rusqlite::Result<i64> {
             ":invocation_id": report.invocation_id,
             ":strict": report.strict,
             ":incomplete": report.incomplete,
-            ":state": state_word(report.state()),
+            ":state": report.state().key(),
             ":total": integer(sum.total as u64),
             ":passed": integer(sum.passed as u64),
             ":failed": integer(sum.failed as u64),
@@ -54,7 +55,7 @@ fn insert_run(db: &Connection, report: &Report) -> rusqlite::Result<i64> {
 }
 
 fn insert_evaluation(db: &Connection, run: i64, evaluation: &Evaluation) -> rusqlite::Result<()> {
-    let state = evaluation.state().map_or("skipped", state_word);
+    let state = evaluation.state().map_or("skipped", State::key);
     db.prepare("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)")?.execute(params![
         run,
         evaluation.id,
@@ -104,7 +105,7 @@ fn forget_old(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
 
 /// Gives a recorded run the state that it has in the end.
 pub(super) fn restate(db: &Connection, run: i64, report: &Report) -> rusqlite::Result<()> {
-    db.execute("UPDATE runs SET state = ? WHERE id = ?", params![state_word(report.state()), run])?;
+    db.execute("UPDATE runs SET state = ? WHERE id = ?", params![report.state().key(), run])?;
     Ok(())
 }
 
