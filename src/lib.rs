@@ -7,6 +7,7 @@
 //!
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
 
+pub mod cli;
 pub mod emit;
 pub mod invariants;
 pub mod report;
