@@ -1,6 +1,8 @@
 //! Runs a real program and shows everything about it when an expectation fails.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod real;
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
