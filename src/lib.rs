@@ -9,10 +9,10 @@
 
 pub mod cli;
 pub mod config;
-pub mod emit;
 pub mod demo;
+pub mod emit;
 pub mod invariants;
-pub mod observe;
 pub mod near;
+pub mod observe;
 pub mod report;
 pub mod verdict;

@@ -70,7 +70,8 @@ fn from_io(error: io::Error) -> ReadError {
 
 /// Linux's fixed device number of `/dev/null`.
 fn is_null(file: &File) -> bool {
-    rustix::fs::fstat(file).is_ok_and(|s| (rustix::fs::major(s.st_rdev), rustix::fs::minor(s.st_rdev)) == (1, 3))
+    rustix::fs::fstat(file)
+        .is_ok_and(|s| (rustix::fs::major(s.st_rdev), rustix::fs::minor(s.st_rdev)) == (1, 3))
 }
 
 /// The system's sentence without its number, in lower case: `permission denied`.

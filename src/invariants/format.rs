@@ -16,8 +16,24 @@ const MARKER: &str = ":dialect";
 
 /// Every key that front matter may have.
 const KEYS: [&str; 18] = [
-    "id", "title", "severity", "tags", "key", "sample", "timeout", "runbook", "owner", "description", "show",
-    "redact", "min_examined", "needs", "on_missing", "table", "violates", "reason",
+    "id",
+    "title",
+    "severity",
+    "tags",
+    "key",
+    "sample",
+    "timeout",
+    "runbook",
+    "owner",
+    "description",
+    "show",
+    "redact",
+    "min_examined",
+    "needs",
+    "on_missing",
+    "table",
+    "violates",
+    "reason",
 ];
 
 /// Why a file is no invariant.
@@ -112,7 +128,8 @@ fn read(text: &str, source: Source) -> Result<Invariant, At> {
     let toml = text.get(matter.clone()).unwrap_or_default();
     let shift = |span: Option<Range<usize>>| matter.start + span.map_or(0, |s| s.start);
     let front = front(toml).map_err(|(span, problem)| (shift(span), problem))?;
-    let body_start = text.get(matter.end..).and_then(|t| t.find('\n')).map_or(text.len(), |n| matter.end + n + 1);
+    let body_start =
+        text.get(matter.end..).and_then(|t| t.find('\n')).map_or(text.len(), |n| matter.end + n + 1);
     let body = for_sqlite(text, body_start)?;
     front.build(&body, source).map_err(|problem| match problem {
         Place::Front(span, problem) => (matter.start + span.start, problem),
@@ -124,7 +141,8 @@ fn read(text: &str, source: Source) -> Result<Invariant, At> {
 /// for the end of a comment.
 fn stray_control(text: &str) -> Option<(usize, char)> {
     let next = text.chars().skip(1).map(Some).chain([None]);
-    let stray = |c: char, next| c.is_control() && !(c == '\n' || c == '\t' || (c == '\r' && next == Some('\n')));
+    let stray =
+        |c: char, next| c.is_control() && !(c == '\n' || c == '\t' || (c == '\r' && next == Some('\n')));
     text.char_indices().zip(next).find(|&((_, c), next)| stray(c, next)).map(|(found, _)| found)
 }
 
@@ -180,10 +198,13 @@ fn blank(text: &str) -> String {
 fn front(toml: &str) -> Result<Front, (Option<Range<usize>>, Problem)> {
     let not_understood = |e: &toml::de::Error| (e.span(), Problem::Toml(e.message().replace('\n', "; ")));
     let table = toml::de::DeTable::parse(toml).map_err(|e| not_understood(&e))?;
-    let unknown = table.get_ref().keys().filter(|k| !KEYS.contains(&k.get_ref().as_ref())).min_by_key(|k| k.span().start);
+    let unknown = table
+        .get_ref()
+        .keys()
+        .filter(|k| !KEYS.contains(&k.get_ref().as_ref()))
+        .min_by_key(|k| k.span().start);
     if let Some(key) = unknown {
         return Err((Some(key.span()), Problem::UnknownKey { key: key.get_ref().clone().into_owned() }));
     }
     toml::from_str(toml).map_err(|e| not_understood(&e))
 }
-

@@ -110,7 +110,10 @@ fn question(
     match (table, violates) {
         (None, None) => {
             if let Some(reason) = reason {
-                return alone(reason.span(), "`reason` goes with `violates`; a query returns its own columns");
+                return alone(
+                    reason.span(),
+                    "`reason` goes with `violates`; a query returns its own columns",
+                );
             }
             let sql = sql::statement(body).map_err(|(at, error)| Place::Body(at, error.into()))?;
             Ok(Body::Query { sql: sql.to_owned() })
@@ -157,10 +160,9 @@ fn line(key: &'static str, text: Option<Spanned<String>>) -> Checked<Option<Stri
 
 fn severity(word: &Spanned<String>) -> Checked<Severity> {
     let all = [Severity::Warning, Severity::Critical];
-    all.into_iter().find(|s| s.word() == word.get_ref()).map_or_else(
-        || refuse(word.span(), "severity", "must be \"warning\" or \"critical\""),
-        Ok,
-    )
+    all.into_iter()
+        .find(|s| s.word() == word.get_ref())
+        .map_or_else(|| refuse(word.span(), "severity", "must be \"warning\" or \"critical\""), Ok)
 }
 
 fn on_missing(word: &Spanned<String>) -> Checked<OnMissing> {

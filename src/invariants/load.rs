@@ -104,7 +104,8 @@ impl Catalogue {
             problem: refused.problem,
         })?;
         if let Some(first) = self.get(&invariant.id) {
-            let states_id = |l: &str| l.trim_start().strip_prefix("id").is_some_and(|r| r.trim_start().starts_with('='));
+            let states_id =
+                |l: &str| l.trim_start().strip_prefix("id").is_some_and(|r| r.trim_start().starts_with('='));
             return Err(CatalogueError::Duplicate {
                 line: 1 + text.lines().position(states_id).unwrap_or(0),
                 first: first.source.clone(),

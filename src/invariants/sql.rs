@@ -177,7 +177,9 @@ impl<'a> Tokens<'a> {
                 (Kind::Blank, close + 4)
             }
             ('\'', _) => (Kind::Quoted, quoted(rest, '\'').ok_or(SqlError::Unterminated("a string"))?),
-            ('"' | '`', _) => (Kind::Quoted, quoted(rest, first).ok_or(SqlError::Unterminated("a quoted name"))?),
+            ('"' | '`', _) => {
+                (Kind::Quoted, quoted(rest, first).ok_or(SqlError::Unterminated("a quoted name"))?)
+            }
             ('[', _) => {
                 (Kind::Quoted, rest.find(']').ok_or(SqlError::Unterminated("a name in brackets"))? + 1)
             }
@@ -282,7 +284,9 @@ mod tests {
 
     #[test]
     fn what_does_not_begin_by_reading_is_refused_by_its_word() {
-        for word in ["INSERT", "ATTACH", "PRAGMA", "EXPLAIN", "BEGIN", "CREATE", "VACUUM", "(", "1", "'SELECT'"] {
+        for word in
+            ["INSERT", "ATTACH", "PRAGMA", "EXPLAIN", "BEGIN", "CREATE", "VACUUM", "(", "1", "'SELECT'"]
+        {
             let text = format!("/* SELECT */ {word} x");
             assert_eq!(refusal(&text), (13, SqlError::NotReading(word.into())));
         }
