@@ -9,8 +9,10 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod emit;
 pub mod invariants;
 pub mod near;
+pub mod observe;
 pub mod report;
 pub mod verdict;

@@ -5,5 +5,6 @@ pub mod invariants;
 pub mod perfdata;
 pub mod range;
 mod state;
+pub mod streaks;
 
 pub use state::{Finding, State};
