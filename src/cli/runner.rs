@@ -1,10 +1,11 @@
 //! What was `plms-invariants` asked to do? Its flags and verbs (contract 2).
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::flags::Folders;
 pub use super::flags::{Common, DemoFlags, RunFlags, SelectFlags};
+pub use crate::report::rows::RowsFormat;
 
 /// One invocation: what holds for every verb, and the verb.
 #[derive(Clone, Debug)]
@@ -45,17 +46,6 @@ pub enum Verb {
     ConfigCheck,
     /// Make a registry with planted violations and check it.
     Demo(DemoFlags),
-}
-
-/// As what violating rows are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RowsFormat {
-    /// Aligned columns for people.
-    Table,
-    /// One JSON object per line.
-    Jsonl,
-    /// RFC 4180, with a header.
-    Csv,
 }
 
 #[derive(Parser)]

@@ -7,6 +7,8 @@ pub(crate) mod fixture;
 pub(crate) mod golden;
 pub mod json;
 pub mod plugin;
+pub mod rows;
 pub mod run_json;
 pub mod status_record;
+pub mod table;
 pub mod text;
