@@ -1,6 +1,8 @@
 //! How is a report said? Pure: a report becomes text, and nothing is written here.
 
+pub mod catalogue;
 pub mod cell;
+pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
