@@ -1,5 +1,10 @@
 //! Settings: which source wins, what is refused, and that no secret is ever shown.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -8,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use plms_invariants::config::{Flags, KEYS, Origin, SecretSource, Settings, parse};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 /// An env file and an environment.
 struct Host {
@@ -186,6 +193,29 @@ I='~/x'
         assert_eq!(String::from_utf8(shell.stdout).unwrap(), entry.value, "{}", entry.key);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    /// Whatever is accepted, a shell reads it the same, and runs nothing.
+    #[test]
+    fn a_shell_agrees_with_every_value_that_is_accepted(pieces in vec(prop::sample::select(PIECES), 0..6)) {
+        let line = format!("K={}", pieces.concat());
+        if let Ok(entries) = parse(&line) {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("env"), &line).unwrap();
+            let mut shell = Command::new("sh");
+            shell.args(["-c", ". ./env && printf %s \"$K\""]).current_dir(folder.path()).env("HOME", "/wrong");
+            let shell = shell.output().unwrap();
+            prop_assert!(shell.status.success() && shell.stderr.is_empty(), "{line:?} {shell:?}");
+            prop_assert_eq!(&String::from_utf8(shell.stdout).unwrap(), &entries[0].value, "{:?}", line);
+        }
+    }
+}
+
+const PIECES: &[&str] = &[
+    "a", "'", "\"", " ", "\t", "#", "$a", "`", "\\", "~", "~/", ":", "=", "&", ";", "|", "*", "?", "(",
+    "{a,b}", "!", "é", "[a]", "<", "%", "@", "+", "-", ",", "/", ".", "\u{a0}",
+];
 
 #[test]
 fn an_unexpanded_template_is_refused_by_name_wherever_it_stands() {
