@@ -350,3 +350,19 @@ fn several_folders_of_invariants_stand_over_the_configured_one() {
     host.flags.invariants = vec!["a".into(), "b".into()];
     assert_eq!(host.load().unwrap().invariants.unwrap().value, [PathBuf::from("a"), PathBuf::from("b")]);
 }
+
+#[test]
+fn the_shipped_env_file_is_one_and_so_are_its_examples() {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deployment/plms-invariants.env"))
+            .unwrap();
+    let settings = Host::with_file(&text).load().unwrap();
+    assert!(settings.unknown_keys.is_empty());
+    let uncomment = |line: &str| {
+        line.strip_prefix('#').filter(|l| l.starts_with(|c: char| c.is_ascii_uppercase())).map(str::to_owned)
+    };
+    let all: Vec<String> = text.lines().map(|l| uncomment(l).unwrap_or_else(|| l.to_owned())).collect();
+    let settings = Host::with_file(all.join("\n")).load().unwrap();
+    assert!(settings.unknown_keys.is_empty());
+    assert!(settings.shown().iter().filter(|s| s.origin.contains("env:")).count() >= 8);
+}
