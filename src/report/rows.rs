@@ -161,13 +161,13 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    const HOSTILE: &str = "a\"b,c\nd\u{1b}[31m\u{202e}|";
+    const HOSTILE: &str = "a\u{7}\"b,c\nd\u{1b}[31m\u{202e}|";
 
     #[test]
     fn a_table_is_for_eyes() {
         let expected = "\
 id  name                           none  blob             secret      reason
-7   a\"b,c\\nd\\u{1b}[31m\\u{202e}|  NULL  (blob, 3 bytes)  (redacted)  because
+7   a\\u{7}\"b,c\\nd\\u{1b}[31m\\u{202e}|  NULL  (blob, 3 bytes)  (redacted)  because
 1 row
 ";
         let got = render(RowsFormat::Table, &[row(7, HOSTILE)]);
@@ -194,7 +194,7 @@ id  name                           none  blob             secret      reason
     fn csv_has_a_header_and_holds_cells_together_with_quotes() {
         let text = render(RowsFormat::Csv, &[row(7, HOSTILE)]);
         let expected = "id,name,none,blob,secret,reason\n\
-                        7,\"a\"\"b,c\nd\\u{1b}[31m\\u{202e}|\",NULL,\"(blob, 3 bytes)\",(redacted),because\n";
+                        7,\"a\\u{7}\"\"b,c\nd\\u{1b}[31m\\u{202e}|\",NULL,\"(blob, 3 bytes)\",(redacted),because\n";
         assert_eq!(text, expected);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(reader.records().count(), 1);
