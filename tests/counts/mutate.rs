@@ -83,12 +83,15 @@ fn oddity(rng: &mut Rng) -> Value {
             *rng.choice(&[0.0, -0.0, 1.0, 0.999_999, 1.000_001, 1.5, -2.5, 1e300, f64::INFINITY, 9.3e18])
                 .unwrap(),
         ),
-        100..110 => Value::Text(format!("{}1{}", "[".repeat(90), "]".repeat(90))),
+        100..106 => {
+            Value::Blob(rng.choice([&b""[..], b"{\"readability\":1}", b"1", b"baseline"]).unwrap().to_vec())
+        }
+        106..114 => Value::Text(format!("{}1{}", "[".repeat(90), "]".repeat(90))),
         _ => Value::Text((*rng.choice(&texts).unwrap()).to_owned()),
     }
 }
 
-/// Rewrites cells, doubles and deletes rows, and leaves text that is no UTF-8 and one huge cell.
+/// Rewrites cells, doubles and deletes rows, and leaves text that is no UTF-8.
 pub fn registry(path: &Path, rng: &mut Rng) {
     let mut database = Connection::open(path).unwrap();
     let transaction = database.transaction().unwrap();
@@ -106,10 +109,9 @@ pub fn registry(path: &Path, rng: &mut Rng) {
         let id = rng.i64(1..300);
         run(&format!("UPDATE {table} SET {column} = CAST(x'{bytes}' AS TEXT) WHERE id = {id}"));
     }
-    let huge = format!("{{\"readability\":\"{}\"}}", "x".repeat(10_000_000));
-    let sql = "UPDATE task_estimates SET kpi_formula = ?1 WHERE id = ?2";
-    transaction.execute(sql, params![huge, rng.i64(1..500)]).unwrap();
-    transaction.execute(sql, params![&huge[..9_000_000], rng.i64(500..600)]).unwrap();
+    // Equal, whatever they are; and equal for a person only.
+    run("UPDATE lane_overrides SET predicted_lane = corrected_lane WHERE id % 23 = 0");
+    run("UPDATE lane_overrides SET predicted_lane = corrected_lane || '.0 ?' WHERE id % 27 = 0");
     // The same runs once more, under other ids; a project whose runs were deleted; ids far outside.
     let columns = "project_id, run_id, status, started_at, run_kind, provider_matrix_json, validation_pass, \
         write_sandbox, strata_coverage";
@@ -124,6 +126,15 @@ pub fn registry(path: &Path, rng: &mut Rng) {
     run("UPDATE estimate_versions SET project_id = project_id + 9007199254740992 WHERE id % 31 = 0");
     run("UPDATE estimate_versions SET project_id = 'p' || project_id WHERE id % 37 = 0");
     transaction.commit().unwrap();
+}
+
+/// One cell of ten megabytes that is a good formula, and one that is cut off.
+pub fn huge_cells(path: &Path) {
+    let database = Connection::open(path).unwrap();
+    let huge = format!("{{\"readability\":\"{}\"}}", "x".repeat(10_000_000));
+    let sql = "UPDATE task_estimates SET kpi_formula = ?1 WHERE id = ?2";
+    database.execute(sql, params![huge, 77]).unwrap();
+    database.execute(sql, params![&huge[..9_000_000], 78]).unwrap();
 }
 
 /// Deletes, doubles, moves, cuts and rewrites passports.

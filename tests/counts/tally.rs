@@ -179,6 +179,8 @@ fn project_text(cell: &Value) -> Option<String> {
     match cell {
         Value::Integer(number) => Some(number.to_string()),
         Value::Text(text) => Some(text.clone()),
+        // Bytes name a folder as letters do.
+        Value::Blob(bytes) => String::from_utf8(bytes.clone()).ok(),
         _ => None,
     }
 }
