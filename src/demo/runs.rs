@@ -139,7 +139,7 @@ pub(super) fn write(plan: &Plan, database: &Connection, planted: &mut Planted) -
         habits: Turns::new(&HABITS),
         matrices: Turns::new(&NO_SNAPSHOT),
         nameless: Turns::new(&[None, Some("")]),
-        cabinet: (plan.passports == Passports::OnDisk).then(|| Cabinet::new(plan.folder.join("artifacts"))),
+        cabinet: (plan.passports == Passports::OnDisk).then(|| Cabinet::new(plan.artifacts())),
     };
     writer.write_all(planted)
 }
