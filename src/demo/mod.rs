@@ -9,6 +9,7 @@ mod estimates;
 mod margins;
 mod passports;
 pub mod place;
+mod projects;
 mod runs;
 mod words;
 
