@@ -1,12 +1,16 @@
 //! How is a report said? Pure: a report becomes text, and nothing is written here.
 
+pub mod catalogue;
 pub mod cell;
+pub mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 pub(crate) mod golden;
 pub mod json;
 pub mod plugin;
+pub mod rows;
 pub mod run_json;
 pub mod status_record;
+pub mod table;
 pub mod text;
