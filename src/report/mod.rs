@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 pub(crate) mod golden;
 pub mod json;
+pub mod log;
 pub mod plugin;
 pub mod run_json;
 pub mod status_record;
