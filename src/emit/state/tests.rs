@@ -273,15 +273,3 @@ fn history_of_a_folder_without_state_makes_none() {
     assert!(matches!(error, StateError::Absent { .. }), "{error}");
     assert_eq!(place.names(), [""; 0]);
 }
-
-#[test]
-fn a_folder_is_made_for_all_to_read_and_a_tree_is_not() {
-    let place = place();
-    let folder = place.folder.path().join("state");
-    prepare_folder(&folder).unwrap();
-    prepare_folder(&folder).unwrap();
-    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o755);
-    prepare_folder(&place.folder.path().join("typo/state")).unwrap_err();
-    std::fs::write(place.folder.path().join("file"), "").unwrap();
-    prepare_folder(&place.folder.path().join("file")).unwrap_err();
-}
