@@ -11,5 +11,6 @@ pub mod json;
 pub mod log;
 pub mod plugin;
 pub mod run_json;
+pub mod run_text;
 pub mod status_record;
 pub mod text;
