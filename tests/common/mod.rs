@@ -1,5 +1,9 @@
 //! Runs a real program and shows everything about it when an expectation fails.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::expect_used, clippy::panic, reason = "clippy.toml spares functions marked as tests alone")]
+
+pub mod exposition;
+pub mod real;
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -1,0 +1,76 @@
+# Two commands for a new user: `make demo` and `make test`. `make help` names the rest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr/local
+target := $(or $(CARGO_TARGET_DIR),target)
+programs := $(basename $(notdir $(wildcard bin/*.rs)))
+staged := $(target)/stage
+
+.PHONY: help
+help: ## What can be made here
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+.PHONY: build
+build: ## The release programs, in target/release
+	cargo build --release --locked --bins
+
+.PHONY: demo
+demo: build ## A registry with planted violations, checked; kept in target/demo
+	@rm -rf $(target)/demo
+	@$(target)/release/plms-invariants demo --keep $(target)/demo
+
+.PHONY: test
+test: ## Every test; as root, first installs what they need (apt)
+	@tests/real/packages
+	@rm -f $(target)/tmp/skipped
+	cargo test --locked
+	@if [ -s $(target)/tmp/skipped ]; then cat $(target)/tmp/skipped; fi
+	@echo "tests skipped: $$(cat $(target)/tmp/skipped 2>/dev/null | wc -l)"
+
+.PHONY: unit
+unit: ## The quick tests alone, those of the library
+	cargo test --locked --lib
+
+.PHONY: lint
+lint: ## Format and lints; a warning is an error
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: audit
+audit: ## Licences and known vulnerabilities of what we depend on (installs cargo-deny)
+	@command -v cargo-deny >/dev/null || echo 'cargo-deny is not here: installing it among cargo'"'"'s programs'
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check
+
+.PHONY: bench
+bench: ## The figures of BENCHMARKS.md (long)
+	cargo bench --locked
+
+.PHONY: fresh
+fresh: ## `make demo` and `make test` in an empty Debian 12 (root; needs mmdebstrap)
+	tests/real/fresh-machine
+
+.PHONY: stage
+stage: build ## What install copies, in target/stage; for `make stage && sudo make install`
+	@rm -rf $(staged)
+	cargo run --locked --quiet --example assets -- $(staged)/share
+	@install -D -t $(staged)/bin $(programs:%=$(target)/release/%)
+	@if [ -d deployment/systemd ]; then install -D -m 644 -t $(staged)/lib/systemd/system deployment/systemd/*; fi
+	@if [ -d deployment ]; then mkdir -p $(staged)/share/plms-invariants; cp -R deployment $(staged)/share/plms-invariants; fi
+
+.PHONY: install
+install: ## Programs, man pages, completions, units under DESTDIR and PREFIX; enables nothing
+	@if command -v cargo >/dev/null; then $(MAKE) --no-print-directory stage; fi
+	@[ -d $(staged) ] || { echo 'make install: no cargo here; first run `make stage` where it is' >&2; exit 1; }
+	@cd $(staged) && find . -type f -perm -u+x -exec install -D {} "$(DESTDIR)$(PREFIX)"/{} \;
+	@cd $(staged) && find . -type f ! -perm -u+x -exec install -D -m 644 {} "$(DESTDIR)$(PREFIX)"/{} \;
+	@echo "installed under $(DESTDIR)$(PREFIX); nothing is enabled"
+
+.PHONY: uninstall
+uninstall: ## Removes the files that the last `make stage` describes, and no others
+	@[ -d $(staged) ] || { echo 'make uninstall: needs the $(staged) that was installed: make stage' >&2; exit 1; }
+	@cd $(staged) && find . -type f -exec rm -f "$(DESTDIR)$(PREFIX)"/{} \;
