@@ -153,7 +153,13 @@ fn describe(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> Opti
 }
 
 /// ` for 5d (since 2025-11-01 07:00Z)` between two texts; nothing where it is not known.
-pub(super) fn since(evaluation: &Evaluation, report: &Report, streaks: &Streaks, before: &str, after: &str) -> String {
+pub(super) fn since(
+    evaluation: &Evaluation,
+    report: &Report,
+    streaks: &Streaks,
+    before: &str,
+    after: &str,
+) -> String {
     let Some(since) = streaks.of(&evaluation.id).failing_since else { return String::new() };
     match (report.finish - since).to_std() {
         // Set back, the clock says nothing about an age.

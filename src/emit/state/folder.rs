@@ -67,9 +67,12 @@ impl StateFolder {
 }
 
 /// Makes the folder unless it is there: 0755, the last part of the path only, so that a mistyped path
-/// does not grow a tree.
+/// does not grow a tree; but a user's `~/.local/state` with it, as the XDG specification wants.
 fn prepare(folder: &Path) -> Result<(), StateError> {
     let failed = |source| StateError::Folder { path: folder.to_path_buf(), source };
+    if let Some(base) = folder.parent().filter(|parent| parent.ends_with(".local/state")) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(base).map_err(failed)?;
+    }
     match std::fs::DirBuilder::new().mode(0o755).create(folder) {
         Ok(()) => {
             // Against a umask such as 077: other users' probes read status.json in here.
@@ -103,6 +106,8 @@ mod tests {
             "{typo}"
         );
         assert!(!place.path().join("typo").exists());
+        let home = place.path().join("home/.local/state/plms-invariants");
+        StateFolder::enter(&home, 1, start).unwrap();
         std::fs::write(place.path().join("file"), "").unwrap();
         let file = StateFolder::enter(&place.path().join("file"), 1, start).unwrap_err();
         assert!(matches!(file, EnterError::NoFolder(_)), "{file}");
