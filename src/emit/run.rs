@@ -167,4 +167,6 @@ fn write_textfile(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outp
 }
 
 #[cfg(test)]
+mod hardship;
+#[cfg(test)]
 mod tests;

@@ -273,3 +273,12 @@ fn history_of_a_folder_without_state_makes_none() {
     assert!(matches!(error, StateError::Absent { .. }), "{error}");
     assert_eq!(place.names(), [""; 0]);
 }
+
+#[test]
+fn history_of_a_useless_file_is_an_error_that_leaves_it_alone() {
+    let place = place();
+    std::fs::write(place.db.path(), "garbage, and long enough to be looked at ".repeat(300)).unwrap();
+    let error = place.db.history("production", "/x", 10).unwrap_err();
+    assert!(matches!(error, StateError::Unreadable { .. }), "{error}");
+    assert_eq!(place.names(), ["state.db"]);
+}
