@@ -7,5 +7,12 @@
 //!
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.
 
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod emit;
 pub mod invariants;
+pub mod near;
+pub mod observe;
+pub mod report;
 pub mod verdict;

@@ -1,5 +1,16 @@
 //! Which rules must every row keep? The catalogue: built-in invariants and an operator's own.
 
+mod format;
+mod front;
+mod load;
+mod select;
+mod sql;
+
+pub use format::Problem;
+pub use load::{Catalogue, CatalogueError};
+pub use select::{Choice, Selection, SelectionError};
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -89,4 +100,13 @@ pub enum Source {
     Builtin(&'static str),
     /// In an operator's folder.
     File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(name) => write!(f, "builtin/{name}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }

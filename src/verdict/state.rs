@@ -39,6 +39,17 @@ impl State {
             Self::Unknown => "UNKNOWN",
         }
     }
+
+    /// The word in JSON and in the state file: `ok`, `warning`, `critical` or `unknown`.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// One sentence with its own state: a line of the long output.

@@ -1,0 +1,60 @@
+//! Why is the state not what it should be?
+
+use std::path::PathBuf;
+
+/// What went wrong with the state folder or with `state.db`.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The folder is not there, and cannot be made.
+    #[error("cannot make the state folder {}: {source}; make it, or name another with --state-dir", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What stood in the way.
+        source: std::io::Error,
+    },
+    /// There is no record to read.
+    #[error("no run is recorded in {}; has a full run ended with this state folder?", path.display())]
+    Absent {
+        /// The `state.db` that is not there.
+        path: PathBuf,
+    },
+    /// The file is there and is of no use to this program.
+    #[error("cannot read the state in {}: {why}", path.display())]
+    Unreadable {
+        /// The `state.db`.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file is of no use and cannot be put out of the way either.
+    #[error("cannot set aside the unreadable state {}: {source}; rename it by hand", path.display())]
+    SetAside {
+        /// The `state.db`.
+        path: PathBuf,
+        /// What stood in the way.
+        source: std::io::Error,
+    },
+    /// A fresh file could not be begun.
+    #[error("cannot begin a new state file {}: {source}; is the state folder writable for this user, and is there room?", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What stood in the way.
+        source: std::io::Error,
+    },
+    /// Somebody else kept it locked.
+    #[error("state file {} stayed locked by another program for {} s; end that program", path.display(), super::BUSY.as_secs())]
+    Busy {
+        /// The `state.db`.
+        path: PathBuf,
+    },
+    /// Reading or writing failed on the way; the file is as it was before.
+    #[error("cannot use the state file {}: {source}; is the state folder writable for this user, and is there room?", path.display())]
+    Access {
+        /// The `state.db`.
+        path: PathBuf,
+        /// What stood in the way.
+        source: rusqlite::Error,
+    },
+}

@@ -1,0 +1,5 @@
+//! What is there to see? Everything that reads the outside world, and nothing that judges it.
+
+pub mod cancel;
+pub mod passports;
+pub mod registry;

@@ -1,0 +1,194 @@
+//! Which runs have a replay passport on disk, and what is wrong with it?
+//!
+//! Each folder is listed once and each file in it read once. What stays in memory is one number per
+//! passport: a hash of project and run, and what is wrong.
+
+mod file;
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hasher};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub use file::Fault;
+use file::{Read, Subject};
+
+use super::cancel::{Cancel, Stop};
+
+/// How many things that stood in the way are told apart; the rest is counted.
+const ERRORS_KEPT: usize = 5;
+
+/// Everything that the artifacts folder says of replay passports.
+#[derive(Debug, Default)]
+pub struct Passports {
+    /// Sorted; the upper 120 bits name project and run, the lower 8 what is wrong.
+    entries: Vec<u128>,
+    /// Projects whose folder could not be listed: nothing can be said of their runs.
+    unlisted: HashSet<Vec<u8>>,
+    errors: Vec<String>,
+    further_errors: usize,
+}
+
+/// Why the artifacts folder says nothing at all.
+#[derive(Debug, thiserror::Error)]
+pub enum PassportError {
+    /// The folder itself cannot be listed.
+    #[error("cannot list artifacts folder {}: {error}; is ARTIFACTS_DIR right, and may the unit's user read it?", path.display())]
+    Folder {
+        /// `ARTIFACTS_DIR`.
+        path: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// The time was over, or somebody asked to stop.
+    #[error("reading the passports in {} was not finished: {}", path.display(), match stop { Stop::Asked => "stopped by a signal", Stop::Deadline => "the run's time is over", Stop::Timeout => "the invariant's time is over" })]
+    Stopped {
+        /// `ARTIFACTS_DIR`.
+        path: PathBuf,
+        /// What ended it.
+        stop: Stop,
+    },
+}
+
+impl Passports {
+    /// Reads every passport under `artifacts`.
+    ///
+    /// # Errors
+    /// Where the folder cannot be listed, or the time is over before all are read.
+    pub fn read(artifacts: &Path, cancel: &Cancel, end: Instant) -> Result<Self, PassportError> {
+        let fail = |error| PassportError::Folder { path: artifacts.to_owned(), error };
+        let mut passports = Self::default();
+        for entry in std::fs::read_dir(artifacts).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name();
+            let Some(project) = name.as_bytes().strip_prefix(b"project-") else { continue };
+            if !is_folder(&entry) {
+                continue;
+            }
+            passports.read_project(&entry.path(), project, &|| match cancel.stop_before(end) {
+                Some(stop) => Err(PassportError::Stopped { path: artifacts.to_owned(), stop }),
+                None => Ok(()),
+            })?;
+        }
+        passports.entries.sort_unstable();
+        Ok(passports)
+    }
+
+    fn read_project(
+        &mut self,
+        folder: &Path,
+        project: &[u8],
+        go_on: &dyn Fn() -> Result<(), PassportError>,
+    ) -> Result<(), PassportError> {
+        let listing = match std::fs::read_dir(folder) {
+            Ok(listing) => listing,
+            Err(error) => {
+                self.unlisted(folder, project, &error);
+                return Ok(());
+            }
+        };
+        for entry in listing {
+            go_on()?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.unlisted(folder, project, &error);
+                    return Ok(());
+                }
+            };
+            let name = entry.file_name();
+            let Some(named) = passport_name(&name) else { continue };
+            match file::read(&entry.path(), Subject { project, run: named }) {
+                Read::Passport { run, fault } => self.entries.push(pack(project, &run, fault)),
+                Read::OfNoRun => {}
+                Read::Unreadable(error) => {
+                    self.error(format!("cannot read passport {}: {error}", entry.path().display()));
+                    // Whose it is does not matter: the run is then judged neither way.
+                    if let Some(run) = named {
+                        self.entries.push(pack(project, run, Some(Fault::Unreadable)));
+                    } else {
+                        self.unlisted.insert(project.to_owned());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unlisted(&mut self, folder: &Path, project: &[u8], error: &std::io::Error) {
+        self.error(format!("cannot list folder {}: {error}", folder.display()));
+        self.unlisted.insert(project.to_owned());
+    }
+
+    fn error(&mut self, error: String) {
+        if self.errors.len() < ERRORS_KEPT {
+            self.errors.push(error);
+        } else {
+            self.further_errors += 1;
+        }
+    }
+
+    /// What stood in the way of a part of the answer; empty where everything could be read.
+    #[must_use]
+    pub fn errors(&self) -> Vec<String> {
+        let mut errors = self.errors.clone();
+        if self.further_errors > 0 {
+            errors.push(format!("{} more passports or folders could not be read", self.further_errors));
+        }
+        errors
+    }
+
+    /// What is wrong with the passport of a run; `None` where it has exactly one, and that is in order,
+    /// or where its files could not be read (then [`Passports::errors`] is not empty).
+    #[must_use]
+    pub fn fault(&self, project: &[u8], run: &[u8]) -> Option<Fault> {
+        if self.unlisted.contains(project) {
+            return None;
+        }
+        let name = name(project, run);
+        let first = self.entries.partition_point(|&entry| entry < name);
+        let mut same = self.entries.iter().skip(first).take_while(|&&entry| entry & NAME == name);
+        let Some(one) = same.next() else { return Some(Fault::None) };
+        if same.next().is_some() {
+            return Some(Fault::Several);
+        }
+        Fault::from_code(*one as u8).filter(|fault| *fault != Fault::Unreadable)
+    }
+}
+
+/// The bits of an entry that name project and run.
+const NAME: u128 = !0xff;
+
+fn pack(project: &[u8], run: &[u8], fault: Option<Fault>) -> u128 {
+    name(project, run) | u128::from(fault.map_or(0, Fault::code))
+}
+
+/// 120 bits: among 10⁷ passports the odds that two of them meet are below 10⁻²².
+fn name(project: &[u8], run: &[u8]) -> u128 {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u8(salt);
+        hasher.write_usize(project.len());
+        hasher.write(project);
+        hasher.write(run);
+        u128::from(hasher.finish())
+    };
+    (half(0) << 64 | half(1)) & NAME
+}
+
+/// `Some(None)`: the older layout, whose content names the run; `Some(Some(run_id))`: the newer one.
+fn passport_name(name: &OsStr) -> Option<Option<&[u8]>> {
+    let rest = name.as_bytes().strip_prefix(b"replay_passport")?.strip_suffix(b".json")?;
+    if rest.is_empty() { Some(None) } else { rest.strip_prefix(b"_").map(Some) }
+}
+
+fn is_folder(entry: &std::fs::DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
+        Ok(kind) => kind.is_dir(),
+        // Listing it will say what is wrong.
+        Err(_) => true,
+    }
+}

@@ -1,0 +1,219 @@
+//! What came of every invariant, over one state of the registry?
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use super::board::{Board, Settled};
+use super::error::RegistryError;
+use super::files::BUSY_TIMEOUT;
+use super::open::Access;
+use super::plan::{Plan, Refused, Scan, plan};
+use super::readers;
+use super::session::Session;
+use super::shared::{Artifacts, Shared};
+use crate::invariants::{Body, Invariant};
+use crate::observe::cancel::Cancel;
+use crate::observe::passports::Passports;
+use crate::verdict::invariants::{Evaluation, Outcome};
+
+/// How often a file that changes under an immutable reading is tried again.
+const TRIES: u32 = 3;
+/// Tables with fewer row numbers than this are read in one piece.
+const ROWS_PER_PIECE: i128 = 16_384;
+/// Pieces of a table: enough that readers end together.
+const MOST_PIECES: i128 = 64;
+
+/// The tables of which at least one must have a row.
+const MAIN_TABLES: [&str; 4] = ["project_runs", "task_estimates", "lane_overrides", "estimate_versions"];
+
+/// What a run asks.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The registry.
+    pub database: &'a Path,
+    /// The selected invariants.
+    pub catalogue: &'a [Invariant],
+    /// `ARTIFACTS_DIR`, where configured.
+    pub artifacts: Option<PathBuf>,
+    /// How many readers at most.
+    pub jobs: usize,
+    /// The run's end.
+    pub cancel: Cancel,
+}
+
+/// What a run saw.
+#[derive(Debug)]
+pub struct Evaluated {
+    /// One per invariant, in the catalogue's order.
+    pub evaluations: Vec<Evaluation>,
+    /// How all of them saw one state.
+    pub reading: String,
+    /// Bytes of the database, with its -wal.
+    pub database_size: u64,
+    /// None of the four main tables has a row.
+    pub is_empty: bool,
+}
+
+/// Why a run saw nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The registry could not be read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// An invariant would do more than read.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// Asks every invariant of one state of the registry; `progress` is told pieces done and pieces in all.
+///
+/// # Errors
+/// Where the registry could not be read at all, or an invariant would do more than read.
+pub fn evaluate(
+    question: &Question<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluated, EvaluateError> {
+    for attempt in 1..=TRIES {
+        let shared = Arc::new(Shared::new(question.artifacts.clone()));
+        let tables = tables(question.catalogue);
+        let session = Session::open(question.database, tables, &shared, &question.cancel, attempt > 1)?;
+        let (found, access) = (session.found.clone(), session.access);
+        let evaluated = attempt_once(question, session, &shared, progress)?;
+        // Nobody locked the file: what was read is true only of a file that stayed the same.
+        if access != Access::Immutable || found.is_unchanged()? {
+            return Ok(evaluated);
+        }
+    }
+    Err(RegistryError::Changing { path: question.database.to_owned(), tries: TRIES }.into())
+}
+
+fn tables(catalogue: &[Invariant]) -> impl Iterator<Item = &str> + Clone {
+    catalogue
+        .iter()
+        .flat_map(|invariant| {
+            let own = match &invariant.body {
+                Body::Rows { table, .. } => Some(table.as_str()),
+                Body::Query { .. } => None,
+            };
+            own.into_iter().chain(invariant.needs.iter().map(|need| need.table.as_str()))
+        })
+        .chain(MAIN_TABLES)
+}
+
+fn attempt_once(
+    question: &Question<'_>,
+    session: Session,
+    shared: &Arc<Shared>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluated, EvaluateError> {
+    let found = session.found.clone();
+    let database_size = found.size();
+    let fail = |error: &rusqlite::Error| RegistryError::from_sqlite(&found.path, error, BUSY_TIMEOUT);
+    let plan = plan(&session.leader, &session.functions, &session.schema, question.catalogue, shared)?;
+    let is_empty = is_empty(&session).map_err(|error| fail(&error))?;
+    let limits: Vec<_> =
+        question.catalogue.iter().map(|invariant| (invariant.timeout, invariant.sample)).collect();
+    let notes = plan.notes.clone();
+    let asks_passports = asks_passports(&plan);
+    let ranges = |scan: &Scan| pieces(&session, scan);
+    let board = Arc::new(Board::new(plan, limits, Arc::clone(shared), question.cancel.clone(), ranges));
+    if !asks_passports.is_empty() {
+        read_passports(&board, &asks_passports);
+    }
+    let reading = readers::read(&board, session, question.jobs, progress);
+    let mut evaluations = evaluations(question.catalogue, board.outcomes());
+    for (index, note) in notes {
+        if let Some(evaluation) = evaluations.get_mut(index) {
+            evaluation.notes.push(note);
+        }
+    }
+    if let Some(Ok(passports)) = shared.artifacts.as_ref().and_then(|artifacts| artifacts.passports.get()) {
+        for index in asks_passports {
+            if let Some(Outcome::Checked { errors, .. }) = evaluations.get_mut(index).map(|e| &mut e.outcome)
+            {
+                errors.extend(passports.errors());
+            }
+        }
+    }
+    Ok(Evaluated { evaluations, reading, database_size, is_empty })
+}
+
+/// The invariants that ask for passports.
+fn asks_passports(plan: &Plan) -> Vec<usize> {
+    let scans = plan.scans.iter().filter(|scan| scan.asked.passports);
+    let members = scans.flat_map(|scan| &scan.members).map(|member| member.invariant);
+    let queries = plan.queries.iter().filter(|query| query.asked.passports).map(|query| query.invariant);
+    members.chain(queries).collect()
+}
+
+/// Reads the passports beside the database's readers, who wait for it where they need it.
+fn read_passports(board: &Arc<Board>, invariants: &[usize]) {
+    let timeout = invariants.iter().filter_map(|&index| board.limits.get(index)).map(|limit| limit.0).max();
+    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let board = Arc::clone(board);
+    thread::spawn(move || {
+        let Some(Artifacts { folder, passports }) = &board.shared.artifacts else { return };
+        let read = || Passports::read(folder, &board.cancel, end.unwrap_or(board.cancel.deadline()));
+        let read = catch_unwind(AssertUnwindSafe(read)).map(|read| read.map_err(|error| error.to_string()));
+        let _ = passports
+            .set(read.unwrap_or_else(|_| Err("reading the passports ended in an internal error".into())));
+        board.wake();
+    });
+}
+
+/// Cuts a table into pieces of row numbers.
+fn pieces(session: &Session, scan: &Scan) -> Vec<Option<(i64, i64)>> {
+    let Scan { table, rowid, .. } = scan;
+    // Two statements in one: asked together, min and max would read the whole table.
+    let sql = format!("SELECT (SELECT min({rowid}) FROM {table}), (SELECT max({rowid}) FROM {table})");
+    let ends = session.leader.query_row(&sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+    let (false, Ok((first, last))) = (scan.indexed, ends) else { return vec![None] };
+    let (low, high) = (i128::from(first), i128::from(last));
+    let count = ((high - low) / ROWS_PER_PIECE).clamp(1, MOST_PIECES);
+    let cut = |piece: i128| low + (high - low + 1) * piece / count;
+    let number = |n: i128| i64::try_from(n).unwrap_or(last);
+    (0..count).map(|piece| Some((number(cut(piece)), number(cut(piece + 1) - 1)))).collect()
+}
+
+fn is_empty(session: &Session) -> Result<bool, rusqlite::Error> {
+    for table in MAIN_TABLES.into_iter().filter(|table| session.schema.table(table).is_some()) {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+        if session.leader.query_row(&sql, [], |row| row.get(0))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn evaluations(catalogue: &[Invariant], outcomes: Vec<Settled>) -> Vec<Evaluation> {
+    catalogue
+        .iter()
+        .zip(outcomes)
+        .map(|(invariant, (outcome, duration))| Evaluation {
+            id: invariant.id.clone(),
+            title: invariant.title.clone(),
+            severity: invariant.severity,
+            runbook: invariant.runbook.clone(),
+            owner: invariant.owner.clone(),
+            key: invariant.key.clone(),
+            outcome: with_minimum(outcome, invariant.min_examined),
+            duration,
+            notes: vec![],
+        })
+        .collect()
+}
+
+/// Fewer rows than the invariant demands are no pass.
+fn with_minimum(mut outcome: Outcome, minimum: Option<u64>) -> Outcome {
+    if let (Outcome::Checked { examined, errors, .. }, Some(minimum)) = (&mut outcome, minimum) {
+        match *examined {
+            Some(rows) if rows >= minimum => {}
+            Some(rows) => errors.push(format!("only {rows} rows were examined, of at least {minimum}")),
+            None => errors.push(format!("it is not known whether {minimum} rows were examined")),
+        }
+    }
+    outcome
+}

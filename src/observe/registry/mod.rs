@@ -1,0 +1,23 @@
+//! What does the registry hold? One snapshot of a live SQLite file, asked by several readers at once.
+
+mod ask;
+mod board;
+pub mod error;
+mod evaluate;
+mod facts;
+mod files;
+mod functions;
+mod json;
+mod open;
+mod plan;
+mod reader;
+mod readers;
+mod schema;
+mod session;
+mod shared;
+mod snapshot;
+mod vfs;
+
+pub use error::RegistryError;
+pub use evaluate::{EvaluateError, Evaluated, Question, evaluate};
+pub use plan::Refused;

@@ -1,0 +1,104 @@
+//! How is a connection opened that can read the registry and do nothing else?
+
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use super::ask::FunctionLog;
+use super::files::BUSY_TIMEOUT;
+use super::vfs;
+
+/// How the file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody is writing: no lock, no -shm; right as long as the file stays the same.
+    Immutable,
+    /// With a -wal, through the -shm of its writers, which is only read.
+    Wal,
+    /// With a -wal, taking part in the readers' marks of its -shm: where the -shm has no mark yet
+    /// that a mere onlooker could share.
+    WalMark,
+    /// With a -journal: a shared lock keeps a commit out until we are done.
+    Rollback,
+}
+
+/// Opens the registry for reading, with every door closed that reading does not need.
+///
+/// # Errors
+/// What SQLite says; opening is lazy, so most causes come up with the first statement.
+pub fn connect(path: &Path, access: Access) -> Result<Connection, rusqlite::Error> {
+    vfs::register()?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags_and_vfs(uri(path, access), flags, vfs::NAME)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    for (option, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        // A name in double quotes that is no column would else be a text, and the rule a silent pass.
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        connection.set_db_config(option, on)?;
+    }
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, 1_000_000),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// From here on the connection refuses every statement that does more than read; which functions the
+/// compiled statements use is noted in `log`.
+///
+/// # Errors
+/// None that is known; SQLite's own otherwise.
+pub fn allow_reading_only(connection: &mut Connection, log: FunctionLog) -> Result<(), rusqlite::Error> {
+    connection.authorizer(Some(move |context: AuthContext<'_>| match context.action {
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => Authorization::Allow,
+        AuthAction::Function { function_name } if !function_name.eq_ignore_ascii_case("load_extension") => {
+            log.note(function_name);
+            Authorization::Allow
+        }
+        _ => Authorization::Deny,
+    }))
+}
+
+fn uri(path: &Path, access: Access) -> String {
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri.push_str(match access {
+        Access::Immutable => "?mode=ro&immutable=1",
+        Access::Wal => "?mode=ro&readonly_shm=1",
+        Access::WalMark | Access::Rollback => "?mode=ro",
+    });
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_every_kind_of_character_is_one_uri() {
+        let uri = uri(Path::new("/a b/c?d#e%f/ü.db"), Access::Immutable);
+        assert_eq!(uri, "file:/a%20b/c%3Fd%23e%25f/%C3%BC.db?mode=ro&immutable=1");
+    }
+}

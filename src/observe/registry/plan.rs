@@ -1,0 +1,322 @@
+//! Which statements answer which invariants? Predicates over one table share a scan.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Error, ErrorCode};
+
+use super::ask::{self, Asked, FunctionLog};
+use super::facts::{HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
+use super::schema::{Schema, Table, quoted};
+use super::shared::Shared;
+use crate::invariants::{Body, Invariant, OnMissing, Source};
+use crate::verdict::invariants::Outcome;
+
+/// The table whose runs are folded per project.
+const RUNS: &str = "project_runs";
+
+/// Everything that is to be asked, and what is settled without asking.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Row predicates, by table.
+    pub scans: Vec<Scan>,
+    /// Statements of their own.
+    pub queries: Vec<Query>,
+    /// Skipped, or impossible to ask.
+    pub settled: Vec<(usize, Outcome)>,
+    /// What a reader should know of an invariant beside its outcome.
+    pub notes: Vec<(usize, String)>,
+}
+
+/// One pass over one table for all predicates that share it.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// The table, quoted.
+    pub table: String,
+    /// The row's number in this table.
+    pub rowid: &'static str,
+    /// The predicates.
+    pub members: Vec<Member>,
+    /// Fold facts per project in the same pass: an SQL expression of their bits.
+    pub fold: Option<String>,
+    /// What must be known before it can begin.
+    pub asked: Asked,
+    /// An index answers it, so it is neither shared nor split.
+    pub indexed: bool,
+}
+
+/// A row predicate in a scan.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The invariant's place in the catalogue.
+    pub invariant: usize,
+    /// The predicate.
+    pub violates: String,
+    /// Gives the sample's columns of one row by its number.
+    pub sample: String,
+    /// How the columns of `sample` are shown.
+    pub columns: ask::Columns,
+}
+
+/// A statement that returns the violating rows.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The invariant's place in the catalogue.
+    pub invariant: usize,
+    /// The statement.
+    pub sql: String,
+    /// How its columns are shown.
+    pub columns: ask::Columns,
+    /// What must be known before it can begin.
+    pub asked: Asked,
+}
+
+/// A statement that would do more than read; nothing of the run may take place.
+#[derive(Debug, thiserror::Error)]
+#[error("invariant {id}{}: {detail}; an invariant may only read", match source_file { Source::File(path) => format!(" ({})", path.display()), Source::Builtin(_) => String::new() })]
+pub struct Refused {
+    /// The invariant.
+    pub id: String,
+    /// Its file.
+    pub source_file: Source,
+    /// What SQLite's authorizer refused.
+    pub detail: String,
+}
+
+/// Plans a run over a connection that allows reading only.
+///
+/// # Errors
+/// Where an invariant would do more than read.
+pub fn plan(
+    connection: &Connection,
+    functions: &FunctionLog,
+    schema: &Schema,
+    catalogue: &[Invariant],
+    shared: &Arc<Shared>,
+) -> Result<Plan, Refused> {
+    let mut plan = Plan::default();
+    for (index, invariant) in catalogue.iter().enumerate() {
+        if let Some(outcome) = missing(invariant, schema) {
+            plan.settled.push((index, outcome));
+            continue;
+        }
+        functions.clear();
+        let added = match &invariant.body {
+            Body::Rows { .. } => plan.add_rows(connection, functions, schema, index, invariant),
+            Body::Query { sql } => plan.add_query(connection, functions, index, invariant, sql),
+        };
+        if functions.asked().passports && shared.artifacts.is_none() {
+            let note = "passport files were not looked at: ARTIFACTS_DIR is not set";
+            plan.notes.push((index, note.to_owned()));
+        }
+        match added {
+            Ok(()) => {}
+            Err(Unasked::Refused(detail)) => {
+                let (id, source_file) = (invariant.id.clone(), invariant.source.clone());
+                return Err(Refused { id, source_file, detail });
+            }
+            Err(Unasked::Error(error)) => {
+                plan.settled.push((index, Outcome::Failed { errors: vec![error] }));
+            }
+        }
+    }
+    plan.add_fold(schema);
+    Ok(plan)
+}
+
+/// What a needed column that is not there means.
+fn missing(invariant: &Invariant, schema: &Schema) -> Option<Outcome> {
+    let table_of =
+        |table: &str| schema.table(table).ok_or_else(|| format!("the registry has no table {table}"));
+    let tables = invariant.needs.iter().map(|need| need.table.as_str());
+    let own = match &invariant.body {
+        Body::Rows { table, .. } => Some(table.as_str()),
+        Body::Query { .. } => None,
+    };
+    for table in tables.chain(own) {
+        if let Err(error) = table_of(table) {
+            return Some(Outcome::Failed { errors: vec![error] });
+        }
+    }
+    let lacking: Vec<_> = invariant
+        .needs
+        .iter()
+        .filter(|need| schema.table(&need.table).is_some_and(|table| !table.has(&need.column)))
+        .map(|need| format!("{}.{}", need.table, need.column))
+        .collect();
+    if lacking.is_empty() {
+        return None;
+    }
+    let sentence = format!("the registry has no column {}", lacking.join(", "));
+    Some(match invariant.on_missing {
+        OnMissing::Skip => Outcome::Skipped { reason: sentence },
+        OnMissing::Error => Outcome::Failed { errors: vec![sentence] },
+    })
+}
+
+enum Unasked {
+    Refused(String),
+    Error(String),
+}
+
+impl From<Error> for Unasked {
+    fn from(error: Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::AuthorizationForStatementDenied) => Self::Refused(ask::words(&error)),
+            _ => Self::Error(ask::words(&error)),
+        }
+    }
+}
+
+impl Plan {
+    fn add_rows(
+        &mut self,
+        connection: &Connection,
+        functions: &FunctionLog,
+        schema: &Schema,
+        index: usize,
+        invariant: &Invariant,
+    ) -> Result<(), Unasked> {
+        let Body::Rows { table: name, violates, reason } = &invariant.body else { return Ok(()) };
+        let Some(table) = schema.table(name) else { return Ok(()) };
+        let columns = self.row_columns(index, invariant, table, reason.as_deref())?;
+        let from = quoted(name);
+        let Some(rowid) = table.rowid else {
+            // A view or a table without row numbers is asked as a statement.
+            let sql = format!("SELECT {} FROM {from} WHERE ({violates}\n)", columns.select);
+            ask::prepare(connection, &sql)?;
+            let columns = columns.columns;
+            self.queries.push(Query { invariant: index, sql, columns, asked: functions.asked() });
+            return Ok(());
+        };
+        // In WHERE, where an aggregate is an error: in the shared scan it would swallow the rows.
+        let alone = format!("SELECT {rowid} FROM {from} WHERE ({violates}\n)");
+        ask::prepare(connection, &alone)?;
+        // The reason may ask for more than the predicate: whatever the sample needs must be known, too.
+        let sample = format!("SELECT {} FROM {from} WHERE {rowid} = ?1", columns.select);
+        let statement = connection.prepare(&sample)?;
+        drop(statement);
+        let asked = functions.asked();
+        // An index does not tell how many rows there are, which `min_examined` asks for.
+        let indexed = invariant.min_examined.is_none() && ask::uses_index(connection, &alone)?;
+        let member =
+            Member { invariant: index, violates: violates.clone(), sample, columns: columns.columns };
+        let shares = |scan: &&mut Scan| !scan.indexed && scan.table == from && scan.asked == asked;
+        match self.scans.iter_mut().find(shares) {
+            Some(scan) if !indexed => scan.members.push(member),
+            _ => {
+                let members = vec![member];
+                self.scans.push(Scan { table: from, rowid, members, fold: None, asked, indexed });
+            }
+        }
+        Ok(())
+    }
+
+    fn row_columns(
+        &mut self,
+        index: usize,
+        invariant: &Invariant,
+        table: &Table,
+        reason: Option<&str>,
+    ) -> Result<RowColumns, Unasked> {
+        let mut names = invariant.key.clone();
+        if let Some(key) = names.iter().find(|name| !table.has(name)) {
+            return Err(Unasked::Error(format!("its key column {key} does not exist")));
+        }
+        for name in &invariant.show {
+            match (&invariant.source, table.has(name)) {
+                (_, true) if names.contains(name) => {}
+                (_, true) => names.push(name.clone()),
+                (Source::File(_), false) => {
+                    return Err(Unasked::Error(format!("its show column {name} does not exist")));
+                }
+                // A registry of another age still has its rows counted.
+                (Source::Builtin(_), false) => {
+                    self.notes.push((index, format!("column {name} is not shown: the registry lacks it")));
+                }
+            }
+        }
+        let mut select: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+        if let Some(reason) = reason {
+            select.push(format!("({reason}\n) AS reason"));
+        }
+        let columns = ask::Columns::new(names, reason.is_some(), &invariant.redact);
+        Ok(RowColumns { select: select.join(", "), columns })
+    }
+
+    fn add_query(
+        &mut self,
+        connection: &Connection,
+        functions: &FunctionLog,
+        index: usize,
+        invariant: &Invariant,
+        sql: &str,
+    ) -> Result<(), Unasked> {
+        let names = ask::prepare(connection, sql)?;
+        let wanted = invariant.key.iter().map(|name| ("key", name));
+        let wanted = wanted.chain(invariant.show.iter().map(|name| ("show", name)));
+        if let Some((what, name)) = { wanted }.find(|(_, name)| !names.contains(name)) {
+            return Err(Unasked::Error(format!(
+                "its statement returns no column {name}, which its {what} names"
+            )));
+        }
+        let columns = ask::Columns::of_query(&names, &invariant.key, &invariant.show, &invariant.redact);
+        let asked = functions.asked();
+        self.queries.push(Query { invariant: index, sql: sql.to_owned(), columns, asked });
+        Ok(())
+    }
+
+    /// Folds the runs in the pass that reads them anyway, else in one of its own.
+    fn add_fold(&mut self, schema: &Schema) {
+        let asks = |asked: &Asked| asked.facts;
+        if !self.scans.iter().any(|s| asks(&s.asked)) && !self.queries.iter().any(|q| asks(&q.asked)) {
+            return;
+        }
+        let Some((table, rowid)) = schema.table(RUNS).and_then(|table| Some((table, table.rowid?))) else {
+            return;
+        };
+        let fold = Some(fold_expression(table));
+        let from = quoted(RUNS);
+        let free = Asked::default();
+        match self.scans.iter_mut().find(|s| s.table == from && s.asked == free && !s.indexed) {
+            Some(scan) => scan.fold = fold,
+            None => self.scans.push(Scan {
+                table: from,
+                rowid,
+                members: vec![],
+                fold,
+                asked: free,
+                indexed: false,
+            }),
+        }
+        // First in line: others wait for what it finds.
+        self.scans.sort_by_key(|scan| scan.fold.is_none());
+    }
+}
+
+struct RowColumns {
+    select: String,
+    columns: ask::Columns,
+}
+
+/// The bits of [`super::facts`] for one run; a column that is not there says nothing, and the
+/// invariants that need it have found that out for themselves.
+fn fold_expression(table: &Table) -> String {
+    let when = |column: &str, condition: &str, bits: u8| {
+        if table.has(column) {
+            format!(" | (CASE WHEN {condition} THEN {bits} ELSE 0 END)")
+        } else {
+            String::new()
+        }
+    };
+    let failed = HAS_UNVALIDATED_RUN | HAS_POLLUTING_RUN;
+    let validation = if table.has("validation_pass") {
+        format!(
+            " | (CASE WHEN validation_pass IS NULL THEN {HAS_UNVALIDATED_RUN} WHEN validation_pass = 0 THEN {failed} ELSE 0 END)"
+        )
+    } else {
+        String::new()
+    };
+    let kind = when("run_kind", "run_kind IN ('rehearsal', 'replay')", HAS_POLLUTING_RUN);
+    let sandbox = when("write_sandbox", "write_sandbox = 1", HAS_POLLUTING_RUN);
+    format!("{HAS_RUN}{validation}{kind}{sandbox}")
+}

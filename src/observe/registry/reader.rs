@@ -1,0 +1,243 @@
+//! What does one connection do for a run? It takes pieces of work until there are none.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rusqlite::{Connection, Error, ErrorCode, Row, StatementStatus};
+
+use super::ask::words;
+use super::board::{Board, Chunk, Failure, Found, Task};
+use super::facts::Facts;
+use super::plan::{Query, Scan};
+use crate::observe::cancel::{Cancel, Stop};
+use crate::verdict::invariants::{Outcome, SampleRow};
+
+/// SQLite looks at the clock after this many of its instructions: some 50 µs.
+const INSTRUCTIONS_BETWEEN_LOOKS: i32 = 2_000;
+
+/// The end of the piece of work in hand, and why it was stopped.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    cancel: Cancel,
+    state: Arc<Mutex<(Option<Instant>, Option<Stop>)>>,
+}
+
+impl Gate {
+    /// Lets nothing pass once the run must stop, or the piece in hand has taken its time.
+    ///
+    /// # Errors
+    /// None that is known; SQLite's own otherwise.
+    pub fn install(connection: &mut Connection, cancel: &Cancel) -> Result<Self, Error> {
+        let gate = Self { cancel: cancel.clone(), state: Arc::default() };
+        let seen = gate.clone();
+        connection.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(move || seen.look()))?;
+        Ok(gate)
+    }
+
+    fn look(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let stop = match state.0 {
+            Some(end) => self.cancel.stop_before(end),
+            None => self.cancel.stop(),
+        };
+        state.1 = stop.or(state.1);
+        stop.is_some()
+    }
+
+    /// A new piece of work begins.
+    pub fn set(&self, end: Option<Instant>) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (end, None);
+    }
+
+    /// Why a statement failed: stopped by us, or by a fault of its own.
+    #[must_use]
+    pub fn failure(&self, error: &Error) -> Failure {
+        let stopped = self.state.lock().unwrap_or_else(PoisonError::into_inner).1;
+        match (error.sqlite_error_code(), stopped) {
+            (Some(ErrorCode::OperationInterrupted), Some(Stop::Timeout)) => Failure::Timeout,
+            (Some(ErrorCode::OperationInterrupted), Some(stop)) => Failure::Stopped(stop),
+            _ => Failure::Error(words(error)),
+        }
+    }
+}
+
+/// Works on the board until nothing is left.
+pub fn work(board: &Board, connection: &Connection, gate: &Gate) {
+    while let Some(task) = board.next() {
+        match task {
+            Task::Scan(place, range) => {
+                let chunk = board.begin(place).map(|(scan, end)| {
+                    gate.set(Some(end));
+                    read_rows(board, connection, place, &scan, range).map_err(|error| gate.failure(&error))
+                });
+                board.scanned(place, chunk);
+            }
+            Task::Sample(scan) => {
+                gate.set(None);
+                let samples = match board.found(scan) {
+                    Some((scan, found)) => scan
+                        .members
+                        .iter()
+                        .zip(&found)
+                        .map(|(member, found)| {
+                            sample(connection, &member.sample, &found.rows, |row| member.columns.show(row))
+                        })
+                        .collect(),
+                    None => vec![],
+                };
+                board.sampled(scan, samples);
+            }
+            Task::Query(place) => {
+                let Some(query) = board.queries.get(place) else { continue };
+                let began = Instant::now();
+                let limit = board.limits.get(query.invariant).copied().unwrap_or_default();
+                gate.set(began.checked_add(limit.0));
+                let answer = answer(connection, query, limit.1).map_err(|error| gate.failure(&error));
+                board.answered(query, answer, began.elapsed());
+            }
+        }
+    }
+}
+
+type Range = Option<(i64, i64)>;
+
+fn read_rows(
+    board: &Board,
+    connection: &Connection,
+    place: usize,
+    scan: &Scan,
+    range: Range,
+) -> Result<Chunk, Error> {
+    let most: Vec<usize> = scan
+        .members
+        .iter()
+        .map(|member| board.limits.get(member.invariant).map_or(0, |limit| limit.1))
+        .collect();
+    if scan.fold.is_some() {
+        return fold(connection, scan, &most, range);
+    }
+    let mut chunk = Chunk { found: vec![], examined: 0, facts: Facts::default() };
+    if let (true, [member], [most]) = (scan.indexed, scan.members.as_slice(), most.as_slice()) {
+        let mut found = Found::default();
+        select(connection, &scan.rows_sql(&member.violates, None), None, |row| {
+            found.add(row.get(0)?, *most);
+            Ok(())
+        })?;
+        chunk.found.push(found);
+        return Ok(chunk);
+    }
+    let mut counts = vec![];
+    select(connection, &scan.count_sql(range), range, |row| {
+        chunk.examined = count(row, 0)?;
+        counts = (1..=most.len()).map(|column| count(row, column)).collect::<Result<_, _>>()?;
+        Ok(())
+    })?;
+    for (member, (violations, most)) in counts.into_iter().zip(most).enumerate() {
+        let mut found = Found { violations, rows: vec![] };
+        // A million violations need no second look: only the first pieces with one give the sample.
+        if violations > 0
+            && board.wants_rows(place, member, range)
+            && let Some(member) = scan.members.get(member)
+        {
+            let sql = format!("{} LIMIT {most}", scan.rows_sql(&member.violates, range));
+            select(connection, &sql, range, |row| {
+                found.rows.push(row.get(0)?);
+                Ok(())
+            })?;
+        }
+        chunk.found.push(found);
+    }
+    Ok(chunk)
+}
+
+fn count(row: &Row<'_>, column: usize) -> Result<u64, Error> {
+    row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
+fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> Result<Chunk, Error> {
+    let mut chunk = Chunk { found: vec![Found::default(); most.len()], examined: 0, facts: Facts::default() };
+    select(connection, &scan.fold_sql(range), range, |row| {
+        chunk.examined += 1;
+        let facts = row.get_ref(2)?.as_i64().unwrap_or(0);
+        chunk.facts.add(row.get_ref(1)?, u8::try_from(facts).unwrap_or(0));
+        for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
+            if row.get_ref(3 + place)?.as_i64() == Ok(1) {
+                found.add(row.get(0)?, *most);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(chunk)
+}
+
+fn select(
+    connection: &Connection,
+    sql: &str,
+    range: Range,
+    mut each: impl FnMut(&Row<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = match range {
+        Some((first, last)) => statement.query([first, last])?,
+        None => statement.query([])?,
+    };
+    while let Some(row) = rows.next()? {
+        each(row)?;
+    }
+    Ok(())
+}
+
+/// Statements over all rows or, with two parameters, over a range of them.
+impl Scan {
+    fn from(&self, range: Range) -> String {
+        let Self { table, rowid, .. } = self;
+        let whole = if self.indexed { "" } else { " NOT INDEXED" };
+        let condition =
+            if range.is_some() { format!("{rowid} BETWEEN ?1 AND ?2") } else { "TRUE".to_owned() };
+        format!("FROM {table}{whole} WHERE {condition}")
+    }
+
+    fn count_sql(&self, range: Range) -> String {
+        let counts = self.members.iter().map(|m| format!(", count(*) FILTER (WHERE {}\n)", m.violates));
+        format!("SELECT count(*){} {}", counts.collect::<String>(), self.from(range))
+    }
+
+    fn rows_sql(&self, violates: &str, range: Range) -> String {
+        format!("SELECT {} {} AND ({violates}\n)", self.rowid, self.from(range))
+    }
+
+    fn fold_sql(&self, range: Range) -> String {
+        let fold = self.fold.as_deref().unwrap_or("0");
+        let each = self.members.iter().map(|m| format!(", ({}\n) IS TRUE", m.violates));
+        format!("SELECT {}, project_id, {fold}{} {}", self.rowid, each.collect::<String>(), self.from(range))
+    }
+}
+
+fn sample<F>(connection: &Connection, sql: &str, numbers: &[i64], show: F) -> Result<Vec<SampleRow>, String>
+where
+    F: Fn(&Row<'_>) -> Result<SampleRow, Error>,
+{
+    let read = || {
+        let mut statement = connection.prepare(sql)?;
+        numbers.iter().map(|number| statement.query_row([number], &show)).collect::<Result<Vec<_>, Error>>()
+    };
+    if numbers.is_empty() { Ok(vec![]) } else { read().map_err(|error| words(&error)) }
+}
+
+fn answer(connection: &Connection, query: &Query, most: usize) -> Result<Outcome, Error> {
+    let mut statement = connection.prepare(&query.sql)?;
+    let mut sample = vec![];
+    let mut violations = 0_u64;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        violations += 1;
+        if sample.len() < most {
+            sample.push(query.columns.show(row)?);
+        }
+    }
+    drop(rows);
+    // Rows reached through an index are not counted: then the number is not known.
+    let steps = u64::try_from(statement.get_status(StatementStatus::FullscanStep)).unwrap_or(0);
+    let examined = (steps > 0).then_some(steps);
+    Ok(Outcome::Checked { violations, examined, sample, errors: vec![] })
+}
