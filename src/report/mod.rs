@@ -10,6 +10,8 @@ pub(crate) mod golden;
 pub mod json;
 pub mod log;
 pub mod plugin;
+pub mod rows;
 pub mod run_json;
 pub mod status_record;
+pub mod table;
 pub mod text;
