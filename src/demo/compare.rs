@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Planted;
+use crate::report::table::{Align, Table};
 use crate::verdict::invariants::{Outcome, Report};
 
 /// What one invariant came to, beside what was planted for it.
@@ -51,18 +52,16 @@ pub fn compare(planted: &Planted, report: &Report) -> Vec<Line> {
 /// The lines as a table, with what it comes to.
 #[must_use]
 pub fn table(lines: &[Line]) -> String {
-    let width = lines.iter().map(|line| line.id.chars().count()).max().unwrap_or(0).max(17);
-    let mut text = format!("{:width$}  {:>10}  {:>10}\n", "Planted and found", "planted", "found");
+    let headings =
+        [("invariant", Align::Left), ("planted", Align::Right), ("found", Align::Right), ("", Align::Left)];
+    let mut table = Table::new(Vec::new(), &headings);
     let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     for line in lines {
         let mark = if line.agrees() { "✓" } else { "✗" };
-        let (planted, found) = (count(line.planted), count(line.found));
-        let _infallible = write!(text, "{:width$}  {planted:>10}  {found:>10}  {mark}", line.id);
-        if let Some(error) = &line.error {
-            let _infallible = write!(text, " {}", crate::report::text::one_line(error));
-        }
-        text.push('\n');
+        let remark = line.error.as_ref().map_or_else(|| mark.to_owned(), |error| format!("{mark} {error}"));
+        let _infallible = table.row([line.id.clone(), count(line.planted), count(line.found), remark]);
     }
+    let mut text = String::from_utf8(table.finish().unwrap_or_default()).unwrap_or_default();
     let wrong = lines.iter().filter(|line| !line.agrees()).count();
     let _infallible = match (wrong, lines.len()) {
         (_, 0) => writeln!(text, "Nothing was asked."),
@@ -155,9 +154,12 @@ mod tests {
     fn the_table_marks_each_count_and_says_what_it_comes_to() {
         let outcomes = vec![("lane_overrides", checked(3, &[])), ("a", checked(1, &["timed\nout"]))];
         let lines = compare(&planted(&[("a", 2), ("lane_overrides", 3)]), &report(outcomes));
-        let text = table(&lines);
-        assert!(text.contains("lane_overrides              3           3  ✓\n"), "{text}");
-        assert!(text.ends_with("1 of 2 counts differ from what was planted.\n"), "{text}");
-        assert_eq!(text.lines().count(), 4, "{text}");
+        let want = "\
+invariant       planted  found
+lane_overrides        3      3  ✓
+a                     2      1  ✗ timed\\nout
+1 of 2 counts differ from what was planted.
+";
+        assert_eq!(table(&lines), want);
     }
 }
