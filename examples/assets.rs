@@ -8,7 +8,10 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory as _};
 use clap_complete::{Shell, generate_to};
+use clap_mangen::Man;
 use plms_invariants::cli::runner;
+
+const SOURCE: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).ok_or("say where to: cargo run --example assets -- FOLDER")?;
@@ -27,7 +30,17 @@ fn programs() -> Vec<Command> {
 fn man_pages(program: &Command, share: &Path) -> Result<(), Box<dyn Error>> {
     let folder = share.join("man/man1");
     create_dir_all(&folder)?;
-    Ok(clap_mangen::generate_to(program.clone(), folder)?)
+    let mut program = program.clone().disable_help_subcommand(true);
+    program.build();
+    let mut commands = vec![&program];
+    while let Some(command) = commands.pop() {
+        commands.extend(command.get_subcommands().filter(|verb| !verb.is_hide_set()));
+        // The page of a day says nothing that its version does not, and would differ from build to build; an
+        // empty date is left out by roff, and the next argument would be taken for it.
+        let page = Man::new(command.clone()).date(" ").source(SOURCE).manual("PLMS Invariants");
+        page.generate_to(&folder)?;
+    }
+    Ok(())
 }
 
 /// Each shell looks in its own folder, for its own file name.
