@@ -4,5 +4,6 @@ pub mod lock;
 pub mod log;
 mod owner;
 pub mod replace;
+pub mod run;
 pub mod state;
 pub mod textfile;
