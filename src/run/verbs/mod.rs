@@ -5,7 +5,7 @@ mod history;
 mod list;
 mod status;
 
-use std::io;
+use std::io::{self, Write as _};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -18,6 +18,7 @@ use crate::emit::state::StateError;
 use crate::invariants::{Catalogue, CatalogueError, SelectionError};
 use crate::report::json;
 use crate::report::plugin::ServiceOutput;
+use crate::report::table::visible;
 use crate::verdict::State;
 
 pub use status::status;
@@ -60,6 +61,7 @@ pub fn list(asked: &Asked<'_>, flags: &SelectFlags, out: &mut Output) -> State {
 
 /// `history`: OK where it could answer.
 pub fn history(asked: &Asked<'_>, limit: usize, out: &mut Output) -> State {
+    say_notes(asked.settings);
     answer(asked, out, |out| history::history(asked, limit, out))
 }
 
@@ -75,6 +77,15 @@ pub fn config_check(asked: &Asked<'_>, out: &mut Output) -> State {
 pub fn catalogue(settings: &Settings) -> Result<Catalogue, CatalogueError> {
     let folders = settings.invariants.as_ref().map_or(&[][..], |s| &s.value);
     Catalogue::load(folders)
+}
+
+/// What the settings came to, for whoever wonders (`STATE_DIR` where nobody would look for it): a line
+/// each on standard error.
+pub fn say_notes(settings: &Settings) {
+    for note in &settings.notes {
+        // Nobody is left to tell that standard error is closed.
+        let _ = writeln!(io::stderr(), "note: {}", visible(note));
+    }
 }
 
 /// The verb that was asked for has no answer: service output, or a JSON object, of state UNKNOWN.
