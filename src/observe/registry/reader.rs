@@ -55,7 +55,7 @@ impl Gate {
         let stopped = self.state.lock().unwrap_or_else(PoisonError::into_inner).1;
         match (error.sqlite_error_code(), stopped) {
             (Some(ErrorCode::OperationInterrupted), Some(Stop::Timeout)) => Failure::Timeout,
-            (Some(ErrorCode::OperationInterrupted), Some(stop)) => Failure::Stopped(stop),
+            (Some(ErrorCode::OperationInterrupted), Some(_)) => Failure::Stopped,
             _ => Failure::Error(words(error)),
         }
     }
@@ -156,6 +156,15 @@ fn read_rows(
 
 fn count(row: &Row<'_>, column: usize) -> Result<u64, Error> {
     row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
+/// The facts per project, from one pass of its own.
+///
+/// # Errors
+/// SQLite's own.
+pub fn fold_runs(connection: &Connection, scan: &Scan) -> Result<Facts, Error> {
+    let most = vec![0; scan.members.len()];
+    fold(connection, scan, &most, None).map(|chunk| chunk.facts)
 }
 
 fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> Result<Chunk, Error> {
