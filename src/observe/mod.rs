@@ -3,3 +3,4 @@
 pub mod cancel;
 pub mod passports;
 pub mod registry;
+pub mod status_file;

@@ -118,10 +118,9 @@ impl Evaluation {
     pub fn state(&self) -> Option<State> {
         match &self.outcome {
             Outcome::Skipped { .. } => None,
-            Outcome::Failed { .. } => Some(State::Unknown),
             Outcome::Checked { violations: 1.., .. } => Some(self.severity.state()),
             Outcome::Checked { errors, .. } if errors.is_empty() => Some(State::Ok),
-            Outcome::Checked { .. } => Some(State::Unknown),
+            Outcome::Checked { .. } | Outcome::Failed { .. } => Some(State::Unknown),
         }
     }
 
@@ -237,6 +236,15 @@ impl Report {
             }
         }
         sum
+    }
+
+    /// The order of every rendering for people: CRITICAL, WARNING, UNKNOWN, passed, skipped; within a
+    /// state as in the catalogue.
+    #[must_use]
+    pub fn worst_first(&self) -> Vec<&Evaluation> {
+        let mut evaluations: Vec<&Evaluation> = self.evaluations.iter().collect();
+        evaluations.sort_by_key(|e| std::cmp::Reverse(e.state()));
+        evaluations
     }
 
     /// Everything was checked, and there is no violation: the run that counts as a success.

@@ -2,6 +2,7 @@
 //! them, and incidents from first failure to recovery.
 
 mod error;
+mod folder;
 mod history;
 mod open;
 mod record;
@@ -16,8 +17,9 @@ use crate::verdict::invariants::Report;
 use crate::verdict::streaks::Streaks;
 
 pub use error::StateError;
+pub use folder::{EnterError, StateFolder};
 pub use history::{EvaluationRecord, History, Incident, RunRecord};
-pub use open::{Aside, prepare_folder};
+pub use open::Aside;
 use open::{BUSY, explain};
 
 /// How long runs are kept; the last success of a registry is kept for ever.
@@ -104,7 +106,7 @@ fn state_of(word: &str) -> Option<State> {
     [State::Ok, State::Unknown, State::Warning, State::Critical].into_iter().find(|s| s.key() == word)
 }
 
-/// Keeps the file's journal away from a caller's transaction that fails half-way.
+/// All of the work or, where any of it fails, nothing.
 fn in_transaction<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,

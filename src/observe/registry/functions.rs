@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 
 use super::facts::{Facts, HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
-use super::json::{formula_fault, object_entries};
+use super::json::{FormulaFault, formula_fault, object_entries};
 use super::memo::Memo;
 use super::shared::Shared;
 use crate::observe::passports::{Fault, Passports};
@@ -15,8 +15,7 @@ use crate::observe::passports::{Fault, Passports};
 /// Functions whose answer needs what was read from disk.
 pub const ASK_PASSPORTS: [&str; 1] = ["passport_fault"];
 /// Functions whose answer needs the pass over the runs.
-pub const ASK_FACTS: [&str; 3] =
-    ["project_has_run", "project_has_unvalidated_run", "project_has_polluting_run"];
+pub const ASK_FACTS: [&str; 3] = ["project_has_run", "project_is_validated", "project_is_polluted"];
 
 /// Makes the functions known to a connection (CONTRIBUTING.md lists them for operators).
 ///
@@ -27,12 +26,7 @@ pub fn register(connection: &Connection, shared: &Arc<Shared>) -> Result<(), Err
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     let formulas = Memo::new();
     connection.create_scalar_function("formula_fault", 1, pure, move |context| {
-        let judge = |text: &[u8]| formula_fault(text).map(|fault| fault.to_string());
-        Ok(match json_text(context.get_raw(0)) {
-            Json::Null => None,
-            Json::Text(text) => formulas.of(text, judge),
-            Json::Other(text) => judge(text.as_bytes()),
-        })
+        Ok(formula_of(context.get_raw(0), &formulas))
     })?;
     let objects = Memo::new();
     connection.create_scalar_function("object_entries", 1, pure, move |context| {
@@ -41,12 +35,18 @@ pub fn register(connection: &Connection, shared: &Arc<Shared>) -> Result<(), Err
             _ => None,
         })
     })?;
-    for (name, fact) in ASK_FACTS.into_iter().zip([HAS_RUN, HAS_UNVALIDATED_RUN, HAS_POLLUTING_RUN]) {
+    // Which bits are looked at, and what they must be; a project without a run, as NULL, is not validated.
+    let meanings = [
+        (HAS_RUN, HAS_RUN),
+        (HAS_RUN | HAS_UNVALIDATED_RUN, HAS_RUN),
+        (HAS_POLLUTING_RUN, HAS_POLLUTING_RUN),
+    ];
+    for (name, (mask, meaning)) in ASK_FACTS.into_iter().zip(meanings) {
         let shared = Arc::clone(shared);
         connection.create_scalar_function(name, 1, pure, move |context| {
             let facts = shared.facts.get().ok_or_else(|| told("the pass over project_runs is not done"))?;
             let facts: &Facts = facts.as_ref().map_err(told)?;
-            Ok(facts.of(context.get_raw(0)) & fact != 0)
+            Ok(facts.of(context.get_raw(0)) & mask == meaning)
         })?;
     }
     let shared = Arc::clone(shared);
@@ -78,23 +78,18 @@ fn spelling<'a>(value: ValueRef<'a>, text: &'a mut String) -> Option<&'a [u8]> {
     Some(text.as_bytes())
 }
 
-enum Json<'a> {
-    Null,
-    Text(&'a [u8]),
-    Other(String),
-}
-
 /// A number in a text column is its own JSON; a blob is no text, and so no JSON by RFC 8259.
-fn json_text(value: ValueRef<'_>) -> Json<'_> {
+fn formula_of(value: ValueRef<'_>, formulas: &Memo<Option<String>>) -> Option<String> {
+    let judge = |text: &[u8]| formula_fault(text).map(|fault| fault.to_string());
     match value {
-        ValueRef::Null => Json::Null,
-        ValueRef::Text(text) => Json::Text(text),
-        ValueRef::Integer(number) => Json::Other(number.to_string()),
-        ValueRef::Real(number) => Json::Other(number.to_string()),
-        ValueRef::Blob(_) => Json::Other("\u{fffd}".to_owned()),
+        ValueRef::Null => None,
+        ValueRef::Text(text) => formulas.of(text, judge),
+        ValueRef::Integer(number) => judge(number.to_string().as_bytes()),
+        ValueRef::Real(number) => judge(number.to_string().as_bytes()),
+        ValueRef::Blob(_) => Some(FormulaFault::NotJson.to_string()),
     }
 }
 
-fn told(words: impl ToString) -> Error {
+fn told(words: &(impl ToString + ?Sized)) -> Error {
     Error::UserFunctionError(words.to_string().into())
 }

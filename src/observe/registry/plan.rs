@@ -51,6 +51,8 @@ pub struct Member {
     pub invariant: usize,
     /// The predicate.
     pub violates: String,
+    /// Gives the sample's columns of every violating row, without the others of the scan.
+    pub alone: String,
     /// Gives the sample's columns of one row by its number.
     pub sample: String,
     /// How the columns of `sample` are shown.
@@ -202,8 +204,14 @@ impl Plan {
         let asked = functions.asked();
         // An index does not tell how many rows there are, which `min_examined` asks for.
         let indexed = invariant.min_examined.is_none() && ask::uses_index(connection, &alone)?;
-        let member =
-            Member { invariant: index, violates: violates.clone(), sample, columns: columns.columns };
+        let every = format!("SELECT {} FROM {from} WHERE ({violates}\n)", columns.select);
+        let member = Member {
+            invariant: index,
+            violates: violates.clone(),
+            alone: every,
+            sample,
+            columns: columns.columns,
+        };
         let shares = |scan: &&mut Scan| !scan.indexed && scan.table == from && scan.asked == asked;
         match self.scans.iter_mut().find(shares) {
             Some(scan) if !indexed => scan.members.push(member),

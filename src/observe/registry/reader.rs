@@ -55,7 +55,7 @@ impl Gate {
         let stopped = self.state.lock().unwrap_or_else(PoisonError::into_inner).1;
         match (error.sqlite_error_code(), stopped) {
             (Some(ErrorCode::OperationInterrupted), Some(Stop::Timeout)) => Failure::Timeout,
-            (Some(ErrorCode::OperationInterrupted), Some(stop)) => Failure::Stopped(stop),
+            (Some(ErrorCode::OperationInterrupted), Some(_)) => Failure::Stopped,
             _ => Failure::Error(words(error)),
         }
     }
@@ -98,6 +98,10 @@ pub fn work(board: &Board, connection: &Connection, gate: &Gate) {
         }
     }
 }
+
+/// A row of the fold is one number: the facts in its lowest bits, above them a bit per predicate.
+const FACT_BITS: usize = 3;
+const FACTS: i64 = (1 << FACT_BITS) - 1;
 
 type Range = Option<(i64, i64)>;
 
@@ -154,15 +158,26 @@ fn count(row: &Row<'_>, column: usize) -> Result<u64, Error> {
     row.get::<_, i64>(column).map(i64::unsigned_abs)
 }
 
+/// The facts per project, from one pass of its own.
+///
+/// # Errors
+/// SQLite's own.
+pub fn fold_runs(connection: &Connection, scan: &Scan) -> Result<Facts, Error> {
+    let most = vec![0; scan.members.len()];
+    fold(connection, scan, &most, None).map(|chunk| chunk.facts)
+}
+
 fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> Result<Chunk, Error> {
     let mut chunk = Chunk { found: vec![Found::default(); most.len()], examined: 0, facts: Facts::default() };
     select(connection, &scan.fold_sql(range), range, |row| {
         chunk.examined += 1;
-        let facts = row.get_ref(2)?.as_i64().unwrap_or(0);
-        chunk.facts.add(row.get_ref(1)?, u8::try_from(facts).unwrap_or(0));
-        for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
-            if row.get_ref(3 + place)?.as_i64() == Ok(1) {
-                found.add(row.get(0)?, *most);
+        let bits = row.get_ref(2)?.as_i64().unwrap_or(0);
+        chunk.facts.add(row.get_ref(1)?, u8::try_from(bits & FACTS).unwrap_or(0));
+        if bits > FACTS {
+            for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
+                if bits >> (FACT_BITS + place) & 1 == 1 {
+                    found.add(row.get(0)?, *most);
+                }
             }
         }
         Ok(())
@@ -208,7 +223,9 @@ impl Scan {
 
     fn fold_sql(&self, range: Range) -> String {
         let fold = self.fold.as_deref().unwrap_or("0");
-        let each = self.members.iter().map(|m| format!(", ({}\n) IS TRUE", m.violates));
+        let bit = |place: usize| 1_i64 << (FACT_BITS + place);
+        let members = self.members.iter().enumerate();
+        let each = members.map(|(place, m)| format!(" | iif({}\n, {}, 0)", m.violates, bit(place)));
         format!("SELECT {}, project_id, {fold}{} {}", self.rowid, each.collect::<String>(), self.from(range))
     }
 }
