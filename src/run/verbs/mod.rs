@@ -5,12 +5,13 @@ mod history;
 mod list;
 mod status;
 
-use std::io::{self, Write as _};
+use std::io;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use thiserror::Error;
 
+use super::note_to_stderr;
 use crate::cli::Output;
 use crate::cli::runner::{Common, SelectFlags};
 use crate::config::Settings;
@@ -18,7 +19,6 @@ use crate::emit::state::StateError;
 use crate::invariants::{Catalogue, CatalogueError, SelectionError};
 use crate::report::json;
 use crate::report::plugin::ServiceOutput;
-use crate::report::table::visible;
 use crate::verdict::State;
 
 pub use status::status;
@@ -83,8 +83,7 @@ pub fn catalogue(settings: &Settings) -> Result<Catalogue, CatalogueError> {
 /// each on standard error.
 pub fn say_notes(settings: &Settings) {
     for note in &settings.notes {
-        // Nobody is left to tell that standard error is closed.
-        let _ = writeln!(io::stderr(), "note: {}", visible(note));
+        note_to_stderr(note);
     }
 }
 
