@@ -27,7 +27,8 @@ pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
     match verb {
         Verb::Run(flags) => invariants::run(&asked, flags, out),
         Verb::List(flags) => verbs::list(&asked, flags, out),
-        Verb::Explain { .. } | Verb::Rows { .. } => verbs::say_unknown("not yet", false, out),
+        Verb::Explain { id } => verbs::explain(&asked, id, out),
+        Verb::Rows { id, format } => verbs::rows(&asked, id, *format, out),
         Verb::Status => verbs::status(&asked, out),
         Verb::History { limit } => verbs::history(&asked, *limit, out),
         Verb::ConfigCheck => verbs::config_check(&asked, out),

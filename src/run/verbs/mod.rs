@@ -19,6 +19,7 @@ use crate::emit::state::StateError;
 use crate::invariants::{Catalogue, CatalogueError, SelectionError};
 use crate::report::json;
 use crate::report::plugin::ServiceOutput;
+use crate::report::rows::RowsFormat;
 use crate::verdict::State;
 
 pub use status::status;
@@ -49,6 +50,9 @@ pub enum VerbError {
     /// No history.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Until the registry can be asked.
+    #[error("not yet")]
+    NotYet,
     /// Nobody takes the output; the program's edge says so.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -68,6 +72,22 @@ pub fn history(asked: &Asked<'_>, limit: usize, out: &mut Output) -> State {
 /// `config check`: OK where it could answer.
 pub fn config_check(asked: &Asked<'_>, out: &mut Output) -> State {
     answer(asked, out, |out| config_check::config_check(asked, out))
+}
+
+/// `explain`: OK where it could answer.
+pub fn explain(asked: &Asked<'_>, id: &str, out: &mut Output) -> State {
+    answer(asked, out, |_| {
+        catalogue(asked.settings)?.named(id)?;
+        Err(VerbError::NotYet)
+    })
+}
+
+/// `rows`: OK where it could answer, whatever the number of rows.
+pub fn rows(asked: &Asked<'_>, id: &str, _format: RowsFormat, out: &mut Output) -> State {
+    answer(asked, out, |_| {
+        catalogue(asked.settings)?.named(id)?;
+        Err(VerbError::NotYet)
+    })
 }
 
 /// The catalogue that the settings name.
