@@ -102,7 +102,7 @@ fn status_is_the_last_runs_state_and_its_age() {
         (
             vec![evaluation("a", Severity::Warning, 1)],
             1,
-            "PLMS INVARIANTS WARNING: test: 1 of 1 invariants violated by 1 row; last ran",
+            "PLMS INVARIANTS WARNING: test: 1 of 1 invariants violated by 1 row: a (1); last ran",
         ),
         (
             vec![
@@ -111,7 +111,7 @@ fn status_is_the_last_runs_state_and_its_age() {
                 evaluation("c", Severity::Critical, 0),
             ],
             2,
-            "PLMS INVARIANTS CRITICAL: test: 2 of 3 invariants violated by 7 rows; last ran",
+            "PLMS INVARIANTS CRITICAL: test: 2 of 3 invariants violated by 7 rows: b (4), a (3); last ran",
         ),
     ] {
         leave_status(folder.path(), &run(folder.path(), hour_ago, evaluations));

@@ -1,5 +1,6 @@
 //! What did the last full run say, and is that still worth anything?
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::cli::Output;
 use crate::config::file::{self, ReadError};
 use crate::report::json;
 use crate::report::plugin::ServiceOutput;
-use crate::report::status_record::StatusRecord;
+use crate::report::status_record::{CheckRecord, StatusRecord};
 use crate::verdict::duration::human;
 use crate::verdict::perfdata::{Perf, Unit, Value as Measured};
 use crate::verdict::range::Range;
@@ -19,6 +20,8 @@ use crate::verdict::{Finding, State};
 
 /// Freshness's limit: a nightly run, and an hour.
 const LIMIT: Duration = Duration::from_secs(25 * 3600);
+/// How many ids the service output names; the long output has them all.
+const NAMED: usize = 4;
 /// Samples are capped, and texts in them are cut.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
@@ -57,7 +60,7 @@ fn read(path: &Path) -> Result<(String, StatusRecord), String> {
 }
 
 fn output(record: &StatusRecord, now: DateTime<Utc>) -> ServiceOutput<'static> {
-    let mut findings: Vec<Finding> = Vec::new();
+    let mut findings = Vec::new();
     let age = (now - record.finish).to_std();
     let phrase = match age {
         Ok(age) if age > LIMIT => {
@@ -78,7 +81,7 @@ fn output(record: &StatusRecord, now: DateTime<Utc>) -> ServiceOutput<'static> {
     }
     findings.extend(record.findings.iter().map(|f| Finding::new(f.state, f.sentence.clone())));
     findings.extend(record.checks.iter().filter_map(|(id, check)| {
-        let state = check.state.state().filter(|s| *s != State::Ok)?;
+        let state = check.state.state().filter(|state| *state != State::Ok)?;
         let violations = check.violations.map(|n| format!("{n} violations: ")).unwrap_or_default();
         let parts: Vec<&str> =
             std::iter::once(&check.name).chain(&check.errors).map(String::as_str).collect();
@@ -100,13 +103,16 @@ fn counts(record: &StatusRecord) -> String {
     let mut parts = Vec::new();
     if sum.failed_checks > 0 {
         let rows = if sum.total_violations == 1 { "row" } else { "rows" };
+        let ids = ids(record, &[State::Critical, State::Warning]);
+        let (failed, total) = (sum.failed_checks, sum.total_checks);
         parts.push(format!(
-            "{} of {} invariants violated by {} {rows}",
-            sum.failed_checks, sum.total_checks, sum.total_violations
+            "{failed} of {total} invariants violated by {} {rows}: {ids}",
+            sum.total_violations
         ));
     }
     if sum.error_checks > 0 {
-        parts.push(format!("{} of {} invariants not checked", sum.error_checks, sum.total_checks));
+        let ids = ids(record, &[State::Unknown]);
+        parts.push(format!("{} of {} invariants not checked: {ids}", sum.error_checks, sum.total_checks));
     }
     if sum.total_checks == 0 {
         parts.push("no invariant was checked".into());
@@ -119,6 +125,23 @@ fn counts(record: &StatusRecord) -> String {
     let worst = record.findings.iter().filter(|f| f.state != State::Ok).max_by_key(|f| f.state);
     parts.extend(worst.map(|f| f.sentence.clone()));
     parts.join("; ")
+}
+
+/// The first of the invariants in these states, worst first, with their violations.
+fn ids(record: &StatusRecord, states: &[State]) -> String {
+    let mut failed: Vec<_> =
+        record.checks.iter().filter(|(_, c)| c.state.state().is_some_and(|s| states.contains(&s))).collect();
+    failed.sort_by_key(|(_, check)| Reverse(check.state.state()));
+    let name = |(id, check): (&String, &CheckRecord)| {
+        check.violations.map_or_else(|| id.clone(), |n| format!("{id} ({n})"))
+    };
+    let mut ids: Vec<String> = failed.into_iter().map(name).collect();
+    if ids.len() > NAMED {
+        let more = format!("{} more", ids.len() - NAMED);
+        ids.truncate(NAMED);
+        ids.push(more);
+    }
+    ids.join(", ")
 }
 
 fn perfdata(record: &StatusRecord, age: Option<Duration>) -> Vec<Perf> {
