@@ -362,6 +362,137 @@ fn config_check_shows_each_setting_and_its_origin_and_no_secret() {
     assert_eq!(seen["unknown_keys"], json!(["ALERT_EMIAL"]));
 }
 
+// ---- explain and rows
+
+/// Three overrides of which two violate, one with a hostile name; the other tables are empty but one.
+fn registry(folder: &Path) {
+    fs::create_dir_all(folder.join("artifacts/registry")).unwrap();
+    let db = rusqlite::Connection::open(folder.join("artifacts/registry/registry.db")).unwrap();
+    db.execute_batch(
+        "CREATE TABLE lane_overrides (id INTEGER PRIMARY KEY, task_estimate_id INTEGER, predicted_lane INTEGER,
+                                      corrected_lane INTEGER, corrected_by TEXT);
+         INSERT INTO lane_overrides VALUES (1, 10, 4, 4, 'x' || char(27) || '[31m' || char(10) || '\"y\",|z'),
+                                           (2, 11, 4, 5, 'good'), (3, 12, 6, 6, NULL);
+         CREATE TABLE project_runs (id INTEGER PRIMARY KEY, project_id INTEGER, run_id TEXT);
+         CREATE TABLE task_estimates (id INTEGER PRIMARY KEY);
+         CREATE TABLE estimate_versions (id INTEGER PRIMARY KEY);",
+    )
+    .unwrap();
+}
+
+#[test]
+fn rows_are_all_violating_rows_as_table_json_lines_or_csv() {
+    let folder = folder();
+    registry(folder.path());
+    let seen = plms(folder.path(), "rows lane_overrides").expect_status(0);
+    let expected = "\
+id  task_estimate_id  predicted_lane  corrected_lane  corrected_by              reason
+1   10                4               4               x\\u{1b}[31m\\n\"y\",|z  predicted and corrected lane are the same
+3   12                6               6               NULL                  predicted and corrected lane are the same
+2 rows
+";
+    let squeeze = |text: &str| {
+        text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect::<String>()
+    };
+    assert_eq!(squeeze(&seen.stdout), squeeze(expected), "{seen:#}");
+
+    let seen = plms(folder.path(), "rows lane_overrides -o json").expect_status(0);
+    let rows: Vec<Value> = seen.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let reason = "predicted and corrected lane are the same";
+    let hostile = "x\u{1b}[31m\n\"y\",|z";
+    let row = |id: i64, task: i64, lane: i64, by: Option<&str>| json!({ "id": id, "task_estimate_id": task, "predicted_lane": lane, "corrected_lane": lane, "corrected_by": by, "reason": reason });
+    assert_eq!(rows, [row(1, 10, 4, Some(hostile)), row(3, 12, 6, None)]);
+
+    let seen = plms(folder.path(), "rows lane_overrides --format csv").expect_status(0);
+    let header = "id,task_estimate_id,predicted_lane,corrected_lane,corrected_by,reason\n";
+    let first = format!("1,10,4,4,\"x\\u{{1b}}[31m\n\"\"y\"\",|z\",{reason}\n");
+    assert_eq!(seen.stdout, format!("{header}{first}3,12,6,6,NULL,{reason}\n"));
+}
+
+#[test]
+fn rows_that_cannot_be_had_are_unknown_and_no_row_is_made_up() {
+    let folder = folder();
+    refused(folder.path(), "rows lane_overrides", "cannot open registry");
+    for format in ["jsonl", "csv"] {
+        let seen = plms(folder.path(), &format!("rows lane_overrides --format {format}")).expect_status(3);
+        assert_eq!(seen.stdout, "", "{seen:#}");
+        seen.expect_stderr("UNKNOWN: cannot open registry");
+    }
+    registry(folder.path());
+    refused(folder.path(), "rows kpi_formulas", "kpi_formula");
+    refused(folder.path(), "rows strata_coverage", "strata_coverage");
+}
+
+#[test]
+fn redacted_columns_are_shown_by_no_verb() {
+    let folder = folder();
+    registry(folder.path());
+    fs::create_dir(folder.path().join("i")).unwrap();
+    let own = "/*---\nid = \"own\"\ntitle = \"Own\"\nseverity = \"warning\"\nkey = [\"id\"]\nshow = [\"corrected_by\"]\n\
+               redact = [\"corrected_by\"]\n---*/\nSELECT id, corrected_by FROM lane_overrides WHERE corrected_by = 'good'\n";
+    fs::write(folder.path().join("i/own.sql"), own).unwrap();
+    for line in ["rows own", "rows own --format csv", "rows own -o json", "--only own", "--only own --json"] {
+        let seen = plms(folder.path(), &format!("--invariants i {line}"));
+        assert!(!seen.stdout.contains("good"), "{seen:#}");
+        assert!(line == "--only own" || seen.stdout.contains("redacted"), "{seen:#}");
+    }
+}
+
+#[test]
+fn an_explanation_has_the_question_its_plan_its_cost_and_the_index_that_would_help() {
+    let folder = folder();
+    registry(folder.path());
+    let seen = plms(folder.path(), "explain lane_overrides").expect_status(0);
+    let index =
+        "CREATE INDEX lane_overrides_violations ON lane_overrides (id) WHERE predicted_lane = corrected_lane";
+    for line in [
+        "severity      warning",
+        "file          builtin/lane_overrides.sql",
+        "Query plan\n  SCAN lane_overrides\n",
+        "full scans    lane_overrides",
+        "rows examined 3",
+        "violations    2",
+        index,
+    ] {
+        assert!(seen.stdout.contains(line), "{line}\n{seen:#}");
+    }
+    let object = json(&plms(folder.path(), "explain lane_overrides -o json").expect_status(0));
+    assert_eq!(
+        (&object["violations"], &object["examined"], &object["index"]),
+        (&json!(2), &json!(3), &json!(index))
+    );
+    assert_eq!(object["invariant"]["violates"], "predicted_lane = corrected_lane");
+
+    // The index does what was promised: SQLite uses it, and the run says the same.
+    let db = rusqlite::Connection::open(folder.path().join("artifacts/registry/registry.db")).unwrap();
+    db.execute_batch(index).unwrap();
+    drop(db);
+    let seen = plms(folder.path(), "explain lane_overrides").expect_status(0);
+    assert!(
+        seen.stdout.contains("USING INDEX lane_overrides_violations")
+            || seen.stdout.contains("COVERING INDEX lane_overrides_violations"),
+        "{seen:#}"
+    );
+    assert!(
+        seen.stdout.contains("full scans    none\n") && seen.stdout.contains("violations    2\n"),
+        "{seen:#}"
+    );
+}
+
+#[test]
+fn an_explanation_without_a_registry_says_what_the_file_says_and_is_unknown() {
+    let folder = folder();
+    let seen = plms(folder.path(), "explain lane_overrides").expect_status(3);
+    assert!(
+        seen.stdout.contains("full scans    not known\n")
+            && seen.stdout.contains("error: cannot open registry"),
+        "{seen:#}"
+    );
+    registry(folder.path());
+    let seen = plms(folder.path(), "explain kpi_formulas").expect_status(3);
+    assert!(seen.stdout.contains("error: ") && seen.stdout.contains("kpi_formula"), "{seen:#}");
+}
+
 // ---- bad invocation: exit 3, one clear sentence, nothing touched
 
 #[track_caller]

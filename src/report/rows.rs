@@ -74,18 +74,32 @@ impl<W: Write> RowsWriter<W> {
     /// Where the output takes no more.
     pub fn finish(mut self) -> io::Result<u64> {
         self.begin()?;
+        let count = self.count;
+        if let Some(mut out) = self.end()? {
+            let rows = if count == 1 { "row" } else { "rows" };
+            writeln!(out, "{count} {rows}")?;
+            out.flush()?;
+        }
+        Ok(count)
+    }
+
+    /// Writes what was found so far, without saying that it is all.
+    ///
+    /// # Errors
+    /// Where the output takes no more.
+    pub fn stop(self) -> io::Result<()> {
+        self.end().map(|_| ())
+    }
+
+    /// A table's output comes back.
+    fn end(self) -> io::Result<Option<W>> {
         match self.to {
-            To::Table(table) => {
-                let mut out = table.finish()?;
-                let rows = if self.count == 1 { "row" } else { "rows" };
-                writeln!(out, "{} {rows}", self.count)?;
-                out.flush()?;
-            }
+            To::Table(table) => return table.finish().map(Some),
             To::Csv(mut writer) => writer.flush()?,
             To::Jsonl(mut out) => out.flush()?,
             To::Unbegun(..) | To::Gone => {}
         }
-        Ok(self.count)
+        Ok(None)
     }
 
     fn begin(&mut self) -> io::Result<()> {

@@ -44,5 +44,9 @@ fn clock() -> DateTime<Utc> {
 
 /// A line for the person at the terminal or the journal; nobody may be listening.
 fn note_to_stderr(note: &str) {
-    let _ = writeln!(io::stderr(), "note: {}", one_line(note));
+    tell_stderr("note", note);
+}
+
+fn tell_stderr(kind: &str, sentence: &str) {
+    let _ = writeln!(io::stderr(), "{kind}: {}", one_line(sentence));
 }
