@@ -410,6 +410,35 @@ id  task_estimate_id  predicted_lane  corrected_lane  corrected_by              
 }
 
 #[test]
+fn rows_take_no_more_memory_than_one_of_them() {
+    let folder = folder();
+    registry(folder.path());
+    let db = rusqlite::Connection::open(folder.path().join("artifacts/registry/registry.db")).unwrap();
+    // 40 MB of violating rows for a program that may have 50, its own code included.
+    db.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 4099)
+         INSERT INTO lane_overrides SELECT i, i, 3, 3, printf('%.*c', 10000, 'x') FROM n;",
+    )
+    .unwrap();
+    drop(db);
+    for format in ["table", "jsonl", "csv"] {
+        let mut command = program("/bin/sh", folder.path());
+        let plms = env!("CARGO_BIN_EXE_plms-invariants");
+        let script = format!(
+            "ulimit -v 50000; '{plms}' rows lane_overrides --format {format} --env-file /dev/null | tail -n 1"
+        );
+        let seen = finish(command.args(["-c", &script]));
+        let last = if format == "table" { "4002 rows" } else { "4099" };
+        assert!(
+            seen.stdout.contains(last) && seen.stderr.is_empty(),
+            "{:.200}\n{}",
+            seen.stdout,
+            seen.stderr
+        );
+    }
+}
+
+#[test]
 fn rows_that_cannot_be_had_are_unknown_and_no_row_is_made_up() {
     let folder = folder();
     refused(folder.path(), "rows lane_overrides", "cannot open registry");
