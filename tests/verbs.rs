@@ -622,6 +622,25 @@ fn a_file_that_is_no_invariant_stops_everything_with_its_file_and_line() {
 }
 
 #[test]
+fn an_endless_statement_is_cancelled_by_its_timeout_and_unknown() {
+    let folder = folder();
+    registry(folder.path());
+    fs::create_dir(folder.path().join("i")).unwrap();
+    let endless =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS id FROM n WHERE i < 0";
+    let text = OWN
+        .replace("key = ", "timeout = \"100ms\"\nkey = ")
+        .replace("SELECT id FROM lane_overrides WHERE 0", endless);
+    fs::write(folder.path().join("i/own.sql"), text).unwrap();
+    let seen = plms(folder.path(), "--invariants i --only own").expect_status(3);
+    assert!(seen.stdout.contains("\nUNKNOWN: own: not checked: cancelled: "), "{seen:#}");
+    // The verb that streams rows has the time of the whole invocation.
+    plms(folder.path(), "--invariants i rows own -t 0.1")
+        .expect_status(3)
+        .expect_stdout("(--timeout) is over");
+}
+
+#[test]
 fn an_env_file_that_is_none_stops_everything_with_its_line_and_without_its_value() {
     let folder = folder();
     let path = folder.path().join("env");
