@@ -92,6 +92,12 @@ impl Timer {
             || self.bases.iter().any(|b| bases.contains(&b.as_str()))
     }
 
+    /// The zone that its calendar names, where it names one.
+    #[must_use]
+    pub fn zone_name(&self) -> Option<&str> {
+        self.calendar.iter().find_map(|spec| spec.split(' ').skip_while(|word| !word.contains(':')).nth(1))
+    }
+
     /// How much later than by its calendar a run may begin.
     #[must_use]
     pub fn slack(&self) -> Duration {

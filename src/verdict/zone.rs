@@ -39,7 +39,11 @@ impl Zone {
 
     fn local(&self, at: DateTime<Utc>) -> (i32, &str) {
         let found = self.rules.find_local_time_type(at.timestamp());
-        found.map_or((0, "UTC"), |local| (local.ut_offset(), local.time_zone_designation()))
+        match found.map(|local| (local.ut_offset(), local.time_zone_designation())) {
+            Ok((offset, name)) if !name.is_empty() => (offset, name),
+            Ok((offset, _)) => (offset, "UTC"),
+            Err(_) => (0, "UTC"),
+        }
     }
 
     /// By how much clocks were put back between two instants: so much later comes the same time of day.
