@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use rustix::fs::OFlags;
 
 use super::owner;
 
@@ -88,7 +89,7 @@ impl RunLock {
 
 /// Never follows a link and never waits for a FIFO: the folder may belong to somebody else.
 fn open(path: &Path) -> std::io::Result<File> {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new()
         .read(true)
         .write(true)

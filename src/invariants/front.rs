@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::format::Problem;
 use super::sql::{self, SqlError};
 use super::{Body, Column, Invariant, OnMissing, Source};
+use crate::verdict::duration;
 use crate::verdict::invariants::Severity;
 
 const DEFAULT_SAMPLE: usize = 10;
@@ -193,15 +194,14 @@ fn min_examined(rows: &Spanned<i64>) -> Checked<u64> {
 }
 
 fn timeout(value: &Spanned<toml::Value>) -> Checked<Duration> {
-    let duration = match value.get_ref() {
-        toml::Value::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
-        toml::Value::String(text) => text.parse().ok().map(Duration::from_secs),
-        _ => None,
+    let text = match value.get_ref() {
+        toml::Value::Integer(seconds) => seconds.to_string(),
+        toml::Value::String(text) => text.clone(),
+        _ => String::new(),
     };
-    match duration {
-        Some(duration) if !duration.is_zero() => Ok(duration),
-        _ => refuse(value.span(), "timeout", "must be a duration above zero, such as \"30s\" or \"1m30s\""),
-    }
+    duration::parse_positive(&text).or_else(|_| {
+        refuse(value.span(), "timeout", "must be a duration above zero, such as \"30s\" or \"1m30s\"")
+    })
 }
 
 fn columns(key: &'static str, names: Vec<Spanned<String>>) -> Checked<Vec<String>> {

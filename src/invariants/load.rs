@@ -13,7 +13,16 @@ use crate::config::file::{self, ReadError, plain};
 const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// File name and text of every built-in invariant, in the order in which they are reported.
-const BUILTIN: [(&str, &str); 0] = [];
+const BUILTIN: [(&str, &str); 8] = [
+    ("passport_artifacts.sql", include_str!("builtin/passport_artifacts.sql")),
+    ("kpi_formulas.sql", include_str!("builtin/kpi_formulas.sql")),
+    ("baseline_sandbox.sql", include_str!("builtin/baseline_sandbox.sql")),
+    ("calibration_sources.sql", include_str!("builtin/calibration_sources.sql")),
+    ("lane_overrides.sql", include_str!("builtin/lane_overrides.sql")),
+    ("calibration_pollution.sql", include_str!("builtin/calibration_pollution.sql")),
+    ("provider_snapshots.sql", include_str!("builtin/provider_snapshots.sql")),
+    ("strata_coverage.sql", include_str!("builtin/strata_coverage.sql")),
+];
 
 /// Why there is no catalogue.
 #[derive(Debug, Error)]

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Error};
 
 use super::facts::{Facts, HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
 use super::json::{formula_fault, object_entries};
+use super::memo::Memo;
 use super::shared::Shared;
 use crate::observe::passports::{Fault, Passports};
 
@@ -24,16 +25,19 @@ pub const ASK_FACTS: [&str; 3] =
 pub fn register(connection: &Connection, shared: &Arc<Shared>) -> Result<(), Error> {
     let pure =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
-    connection.create_scalar_function("formula_fault", 1, pure, |context| {
+    let formulas = Memo::new();
+    connection.create_scalar_function("formula_fault", 1, pure, move |context| {
+        let judge = |text: &[u8]| formula_fault(text).map(|fault| fault.to_string());
         Ok(match json_text(context.get_raw(0)) {
             Json::Null => None,
-            Json::Text(text) => formula_fault(text).map(|fault| fault.to_string()),
-            Json::Other(text) => formula_fault(text.as_bytes()).map(|fault| fault.to_string()),
+            Json::Text(text) => formulas.of(text, judge),
+            Json::Other(text) => judge(text.as_bytes()),
         })
     })?;
-    connection.create_scalar_function("object_entries", 1, pure, |context| {
+    let objects = Memo::new();
+    connection.create_scalar_function("object_entries", 1, pure, move |context| {
         Ok(match context.get_raw(0) {
-            ValueRef::Text(text) => object_entries(text),
+            ValueRef::Text(text) => objects.of(text, object_entries),
             _ => None,
         })
     })?;

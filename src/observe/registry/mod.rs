@@ -8,6 +8,7 @@ mod facts;
 mod files;
 mod functions;
 mod json;
+mod memo;
 mod open;
 mod plan;
 mod reader;

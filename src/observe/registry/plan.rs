@@ -94,6 +94,7 @@ pub fn plan(
     shared: &Arc<Shared>,
 ) -> Result<Plan, Refused> {
     let mut plan = Plan::default();
+    let without_files = shared.artifacts.is_none();
     for (index, invariant) in catalogue.iter().enumerate() {
         if let Some(outcome) = missing(invariant, schema) {
             plan.settled.push((index, outcome));
@@ -104,7 +105,7 @@ pub fn plan(
             Body::Rows { .. } => plan.add_rows(connection, functions, schema, index, invariant),
             Body::Query { sql } => plan.add_query(connection, functions, index, invariant, sql),
         };
-        if functions.asked().passports && shared.artifacts.is_none() {
+        if functions.asked().passports && without_files {
             let note = "passport files were not looked at: ARTIFACTS_DIR is not set";
             plan.notes.push((index, note.to_owned()));
         }
@@ -118,6 +119,9 @@ pub fn plan(
                 plan.settled.push((index, Outcome::Failed { errors: vec![error] }));
             }
         }
+    }
+    if without_files {
+        plan.wait_for_no_files();
     }
     plan.add_fold(schema);
     Ok(plan)
@@ -263,6 +267,25 @@ impl Plan {
         let asked = functions.asked();
         self.queries.push(Query { invariant: index, sql: sql.to_owned(), columns, asked });
         Ok(())
+    }
+
+    /// With no folder configured there is nothing to wait for, and no reason for a scan of its own.
+    fn wait_for_no_files(&mut self) {
+        for query in &mut self.queries {
+            query.asked.passports = false;
+        }
+        let mut scans: Vec<Scan> = vec![];
+        for mut scan in std::mem::take(&mut self.scans) {
+            scan.asked.passports = false;
+            let shares = |known: &&mut Scan| {
+                !known.indexed && !scan.indexed && known.table == scan.table && known.asked == scan.asked
+            };
+            match scans.iter_mut().find(shares) {
+                Some(known) => known.members.append(&mut scan.members),
+                None => scans.push(scan),
+            }
+        }
+        self.scans = scans;
     }
 
     /// Folds the runs in the pass that reads them anyway, else in one of its own.
