@@ -4,3 +4,5 @@ pub mod bus;
 pub mod cancel;
 pub mod passports;
 pub mod registry;
+pub mod status_file;
+pub mod zone;

@@ -7,6 +7,8 @@ pub(crate) mod fixture;
 pub(crate) mod golden;
 pub mod json;
 pub mod plugin;
+pub mod probe;
+pub mod probe_metrics;
 pub mod run_json;
 pub mod status_record;
 pub mod text;

@@ -55,7 +55,7 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
         Activity::Ended | Activity::Remains => rule_result(seen, limits, now, id),
     };
     let when_ok = ruling.sentence.clone();
-    let mut rulings = vec![Ruling::ok(format!("{id} is loaded")), ruling];
+    let mut rulings = vec![Ruling::new(State::Ok, "loaded", format!("{id} is loaded")), ruling];
     rulings.extend(rule_clock(job, now));
     Verdict { rulings, when_ok }
 }

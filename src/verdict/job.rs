@@ -18,8 +18,6 @@ pub struct Job {
     pub unit: Unit,
     /// `success`, `exit-code`, …: an open set. `success` also where nothing ever ran.
     pub result: String,
-    /// Stays active after its process has ended.
-    pub remain_after_exit: bool,
     /// When the main process was started.
     pub exec_main_start: Option<Stamp>,
     /// When the main process ended.

@@ -122,7 +122,7 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
     if let Some(ruling) = timer.unit.load_ruling(&timer.unit.id) {
         return Verdict { rulings: vec![ruling], when_ok: String::new() };
     }
-    rulings.push(Ruling::ok(format!("{} is loaded", timer.unit.id)));
+    rulings.push(Ruling::new(State::Ok, "loaded", format!("{} is loaded", timer.unit.id)));
     rulings.push(rule_active(timer));
     rulings.extend(rule_job(seen));
     let is_active = timer.unit.active_state == "active";

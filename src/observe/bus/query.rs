@@ -1,6 +1,6 @@
 //! What is asked about a timer and its job? All of it at once, and a guess spares a round trip.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::properties::Properties;
 use super::units::{self, Listed, Names};
@@ -73,8 +73,6 @@ const JOB: &[Property] = &[
     (UNIT, "InactiveEnterTimestampMonotonic", "t"),
     (UNIT, "TriggeredBy", "as"),
 ];
-/// Not in every systemd.
-const OPTIONAL: &[&str] = &["ExecMainHandoffTimestamp", "UpheldBy"];
 const TIMER_ALL: &[(&str, &str)] = &[
     ("Unit", "s"),
     ("Result", "s"),
@@ -175,9 +173,9 @@ impl Answers {
                 calls.push(properties_call(&path, "GetAll", Body::Text(TIMER)));
                 keys.push((&question.unit, None));
             }
-            let extra = (!question.is_timer && asked != Asked::Timer)
-                .then_some((SERVICE, "ExecMainHandoffTimestamp", "t"))
-                .filter(|_| with_boot || self.listed.is_empty());
+            // Not in every systemd: its absence is no fault.
+            let handoff = (SERVICE, "ExecMainHandoffTimestamp", "t");
+            let extra = (!question.is_timer && asked != Asked::Timer).then_some(handoff);
             for property in question.single.iter().copied().chain(extra) {
                 calls.push(get(&path, property));
                 keys.push((&question.unit, Some(property)));
