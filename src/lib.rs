@@ -15,4 +15,5 @@ pub mod invariants;
 pub mod near;
 pub mod observe;
 pub mod report;
+pub mod run;
 pub mod verdict;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::State;
 use super::clock::{Age, Clock, Stamp};
 use super::duration::human;
@@ -25,7 +27,8 @@ pub enum Basis {
 }
 
 /// A run as the runner itself recorded it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct Recorded {
     /// When it began.
     pub start: Stamp,

@@ -28,7 +28,6 @@ pub(super) struct Listed {
     pub load_state: String,
     pub active_state: String,
     pub sub_state: String,
-    pub path: String,
     pub job: u32,
 }
 
@@ -114,12 +113,11 @@ fn manager(member: &'static str, body: Body) -> Call {
 
 pub(super) fn read_list(bus: &Bus, message: &zbus::Message) -> Result<Vec<Listed>, BusError> {
     let rows: Vec<UnitRow> = message.body().deserialize().map_err(|_| bus.garbage("units"))?;
-    let listed = |(id, _, load_state, active_state, sub_state, _, path, job, _, _): UnitRow| Listed {
+    let listed = |(id, _, load_state, active_state, sub_state, _, _, job, _, _): UnitRow| Listed {
         id,
         load_state,
         active_state,
         sub_state,
-        path: path.to_string(),
         job,
     };
     Ok(rows.into_iter().map(listed).collect())
