@@ -47,8 +47,8 @@ audit: ## Licences and known vulnerabilities of what we depend on (installs carg
 	cargo deny check
 
 .PHONY: bench
-bench: ## The figures of BENCHMARKS.md (long)
-	cargo bench --locked
+bench: build ## The figures of BENCHMARKS.md (long; registries are kept in target/bench)
+	@for bench in benches/*.sh; do "$$bench" $(target)/bench; done
 
 .PHONY: fresh
 fresh: ## `make demo` and `make test` in an empty Debian 12 (root; needs mmdebstrap)

@@ -153,6 +153,14 @@ impl Settings {
         (!same(configured, &self.db_path.value)).then(|| "--db is not the configured DB_PATH".to_owned())
     }
 
+    /// The registry's path as every record of a run has it: absolute, and without links where it is there.
+    #[must_use]
+    pub fn registry(&self) -> PathBuf {
+        let path = &self.db_path.value;
+        let absolute = |_| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        path.canonicalize().unwrap_or_else(absolute)
+    }
+
     /// Whether anything is set, per channel: Slack, `PagerDuty`, mail.
     #[must_use]
     pub fn channels(&self) -> [(&'static str, bool); 3] {

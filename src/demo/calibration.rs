@@ -26,8 +26,8 @@ pub(super) fn write(
             0..8 => None,
             // A project that was deleted, or of an installation that was merged.
             8..11 => Some(fleet.last() + rng.i64(1..1_000)),
-            11..60 => rng.choice(&unfit).copied(),
-            _ => rng.choice(&fit).copied(),
+            11..60 => recent(rng, &unfit, id, versions),
+            _ => recent(rng, &fit, id, versions),
         };
         if project.is_none_or(|id| fleet.facts(id).are_no_source()) {
             planted.violation("calibration_sources");
@@ -60,4 +60,12 @@ pub(super) fn write(
     }
     planted.rows.insert("estimate_versions", versions.unsigned_abs());
     Ok(())
+}
+
+/// A project that was being worked on when this share of the table was written: estimates learn from what
+/// was finished lately.
+fn recent(rng: &mut Rng, projects: &[i64], row: i64, rows: i64) -> Option<i64> {
+    let count = i64::try_from(projects.len()).unwrap_or(i64::MAX);
+    let index = (count * row / rows.max(1) + rng.i64(-40..40)).clamp(0, (count - 1).max(0));
+    usize::try_from(index).ok().and_then(|at| projects.get(at)).copied()
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
 /// Why a file was not replaced; the old one, if there is one, is as it was.
@@ -37,6 +37,9 @@ pub enum Cause {
         /// The system's reason.
         source: io::Error,
     },
+    /// A file that must stay has the name already.
+    #[error("there is a file of that name already")]
+    Taken,
     /// Another process, with our process id in a container of its own, writes the same file now.
     #[error("another process writes it at the same time")]
     Contended,
@@ -59,10 +62,20 @@ pub enum Cause {
 /// # Errors
 /// Anything that stood in the way, and an empty `content`.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceError> {
-    write_beside(path, content, mode).map_err(|cause| ReplaceError { path: path.to_owned(), cause })
+    write_beside(path, content, mode, RenameFlags::empty())
+        .map_err(|cause| ReplaceError { path: path.to_owned(), cause })
 }
 
-fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<(), Cause> {
+/// As [`replace`], where no file has that name yet.
+///
+/// # Errors
+/// [`Cause::Taken`] where one has, and whatever else stood in the way.
+pub fn create_new(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceError> {
+    write_beside(path, content, mode, RenameFlags::NOREPLACE)
+        .map_err(|cause| ReplaceError { path: path.to_owned(), cause })
+}
+
+fn write_beside(path: &Path, content: &[u8], mode: u32, rename: RenameFlags) -> Result<(), Cause> {
     if content.is_empty() {
         return Err(Cause::Empty);
     }
@@ -84,7 +97,7 @@ fn write_beside(path: &Path, content: &[u8], mode: u32) -> Result<(), Cause> {
     temp_name.push(format!(".tmp.{}", std::process::id()));
     let temp = create(&folder, &temp_name)?;
     fill(&folder, temp, content, mode)
-        .and_then(|temp| put_in_place(&folder, &temp, &temp_name, name))
+        .and_then(|temp| put_in_place(&folder, &temp, &temp_name, name, rename))
         .inspect_err(|cause| {
             // A temporary file that is another's stays.
             if !matches!(cause, Cause::Contended) {
@@ -134,13 +147,25 @@ fn put_in_place(
     temp: &File,
     temp_name: &OsString,
     name: &std::ffi::OsStr,
+    flags: RenameFlags,
 ) -> Result<(), Cause> {
     let ours = rustix::fs::fstat(temp).map_err(step("look at the temporary file"))?;
     let named = rustix::fs::statat(folder, temp_name.as_os_str(), AtFlags::SYMLINK_NOFOLLOW);
     if !named.is_ok_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino)) {
         return Err(Cause::Contended);
     }
-    rustix::fs::renameat(folder, temp_name.as_os_str(), folder, name).map_err(step("rename into place"))
+    match rustix::fs::renameat_with(folder, temp_name.as_os_str(), folder, name, flags) {
+        Err(Errno::EXIST) if flags.contains(RenameFlags::NOREPLACE) => Err(Cause::Taken),
+        // A file system without such a rename (NFS).
+        Err(Errno::INVAL) if flags.contains(RenameFlags::NOREPLACE) => {
+            if rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                return Err(Cause::Taken);
+            }
+            rustix::fs::renameat(folder, temp_name.as_os_str(), folder, name)
+                .map_err(step("rename into place"))
+        }
+        renamed => renamed.map_err(step("rename into place")),
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +191,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
         assert_eq!(names(folder.path()), ["a.prom"]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_keeps_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        create_new(&path, b"first\n", 0o640).unwrap();
+        let error = create_new(&path, b"second\n", 0o640).unwrap_err();
+        assert!(matches!(error.cause, Cause::Taken), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"first\n");
+        assert_eq!(names(folder.path()), ["a.log"]);
     }
 
     #[test]

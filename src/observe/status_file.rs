@@ -1,67 +1,100 @@
-//! What did the runner itself leave on record? Its `status.json`, which outlives a reboot.
+//! What did the last full run leave in `status.json`?
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::report::status_record::StatusRecord;
-use crate::verdict::State;
-use crate::verdict::clock::Stamp;
-use crate::verdict::freshness::Recorded;
 
-/// A sample in every check is far from this.
-const LARGEST: u64 = 64 << 20;
+/// No run of ours leaves more; a reader that is given something else does not drown in it.
+const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// Why the runner's record is not known, though there is one.
+/// Why the last run is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusFileError {
-    /// The file is there, and cannot be read.
-    #[error("cannot read the status file {}: {source}", path.display())]
+    /// No full run has ended yet, or the path is another's.
+    #[error("no run is recorded in {}: there is no such file", .0.display())]
+    Absent(PathBuf),
+    /// It is there and cannot be read.
+    #[error("cannot read the record of the last run {}: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// What stood in the way.
         source: io::Error,
     },
-    /// The file holds something else.
-    #[error("the status file {} is not what the runner writes: {source}", path.display())]
-    Garbage {
+    /// It is not what a run leaves.
+    #[error("the record of the last run {} is not one: {source}", path.display())]
+    Strange {
         /// The file.
         path: PathBuf,
-        /// Where it fails.
+        /// Where reading failed.
         source: serde_json::Error,
     },
 }
 
-/// The last run on record; `None` where there is no such file.
+/// Reads the record of the last full run; never waits, whatever lies at the path.
 ///
 /// # Errors
-/// A file that is there and tells nothing.
-pub fn read(path: &Path) -> Result<Option<Recorded>, StatusFileError> {
-    let unreadable = |source| StatusFileError::Unreadable { path: path.to_owned(), source };
-    let text = match text(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(unreadable)?,
-    };
-    let garbage = |source| StatusFileError::Garbage { path: path.to_owned(), source };
-    let record = StatusRecord::parse(&text).map_err(garbage)?;
-    let stamp = |realtime| Stamp { realtime, monotonic: None };
-    Ok(Some(Recorded {
-        start: stamp(record.start),
-        finish: stamp(record.finish),
-        is_success: record.state == State::Ok,
-    }))
+///
+/// [`StatusFileError`]; none of them says that all is well.
+pub fn read(path: &Path) -> Result<StatusRecord, StatusFileError> {
+    let text = read_text(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => StatusFileError::Absent(path.to_owned()),
+        _ => StatusFileError::Unreadable { path: path.to_owned(), source },
+    })?;
+    StatusRecord::parse(&text).map_err(|source| StatusFileError::Strange { path: path.to_owned(), source })
 }
 
-fn text(path: &Path) -> io::Result<String> {
-    // A FIFO in its place must not hold us.
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+fn read_text(path: &Path) -> io::Result<String> {
+    // NONBLOCK: a FIFO opens at once, and is refused below.
+    let file =
+        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    let seen = file.metadata()?;
+    if !seen.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if seen.len() > LONGEST {
+        return Err(io::Error::other("it is longer than any that a run leaves"));
     }
     let mut text = String::new();
-    file.take(LARGEST).read_to_string(&mut text)?;
+    file.take(LONGEST).read_to_string(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::mixed;
+    use crate::report::run_json;
+    use crate::verdict::State;
+
+    #[test]
+    fn a_record_is_read_and_everything_else_is_an_error_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status.json");
+        assert!(matches!(read(&path), Err(StatusFileError::Absent(_))));
+
+        std::fs::write(&path, run_json::render(&mixed())).unwrap();
+        assert_eq!(read(&path).unwrap().state, State::Critical);
+
+        for strange in ["", "{", "\u{feff}{}"] {
+            std::fs::write(&path, strange).unwrap();
+            assert!(matches!(read(&path), Err(StatusFileError::Strange { .. })), "{strange:?}");
+        }
+        std::fs::write(&path, b"\xff").unwrap();
+        assert!(matches!(read(&path), Err(StatusFileError::Unreadable { .. })));
+        let huge = std::fs::File::create(&path).unwrap();
+        huge.set_len(LONGEST + 1).unwrap();
+        assert!(matches!(read(&path), Err(StatusFileError::Unreadable { .. })));
+        std::fs::remove_file(&path).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for other in [path.as_path(), folder.path()] {
+            assert!(matches!(read(other), Err(StatusFileError::Unreadable { .. })), "{}", other.display());
+        }
+    }
 }

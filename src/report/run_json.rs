@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{cell, json};
+use super::{cell, json, run_text};
 use crate::verdict::invariants::{Evaluation, Outcome, Report, Severity};
 use crate::verdict::{Finding, State};
 
@@ -47,6 +47,7 @@ struct Document<'a> {
     invocation_id: &'a str,
     checks: Map<String, Value>,
     summary: SummaryObject,
+    sentence: String,
     findings: &'a [Finding],
     #[serde(skip_serializing_if = "Option::is_none")]
     partial_reason: Option<&'a str>,
@@ -118,6 +119,7 @@ fn document(report: &Report) -> Document<'_> {
             total_violations: sum.violations,
             status: status(report),
         },
+        sentence: run_text::sentence(report),
         findings: &report.findings,
         partial_reason: report.partial.as_deref(),
         incomplete_reason: report.incomplete.as_deref(),

@@ -27,6 +27,9 @@ pub struct StatusRecord {
     pub checks: BTreeMap<String, CheckRecord>,
     /// The counts.
     pub summary: SummaryRecord,
+    /// What its service output said; hostile text.
+    #[serde(default)]
+    pub sentence: String,
     /// What concerned the run as a whole.
     #[serde(default)]
     pub findings: Vec<FindingRecord>,
@@ -127,6 +130,7 @@ mod tests {
             assert_eq!((&record.env, &record.db_path), (&report.env, &report.db_path));
             assert_eq!(record.incomplete, report.incomplete.is_some());
             assert_eq!(record.summary.total_violations, report.summary().violations);
+            assert_eq!(record.sentence, crate::report::run_text::sentence(&report));
             assert_eq!(record.findings.len(), report.findings.len());
             for evaluation in &report.evaluations {
                 let check = &record.checks[&evaluation.id];

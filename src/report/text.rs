@@ -49,7 +49,7 @@ fn is_line_end(c: char) -> bool {
 
 /// Unicode's `Default_Ignorable_Code_Point`, and the interlinear marks: drawn as nothing, or moving what
 /// is drawn.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -6,9 +6,11 @@ use serde_json::json;
 
 use super::probe::{Answers, ObserveError, Question, Request, unanswered};
 use crate::observe::bus::{BusError, Seen};
-use crate::observe::{status_file, zone};
+use crate::observe::status_file::{self, StatusFileError};
+use crate::observe::zone;
 use crate::report::probe::{Metric, UnitReport};
 use crate::report::probe_metrics::seconds;
+use crate::report::status_record::StatusRecord;
 use crate::verdict::clock::{Clock, Stamp};
 use crate::verdict::job::Job;
 use crate::verdict::perfdata::{Perf, Unit, Value};
@@ -22,10 +24,15 @@ pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Ve
     let mut findings = Vec::new();
     let judged: Vec<UnitReport> = match &request.question {
         Question::Freshness { limits, status_file: Some(path), zone } => {
-            let recorded = status_file::read(path).unwrap_or_else(|error| {
-                findings.push(Finding::new(State::Unknown, error.to_string()));
-                None
-            });
+            let recorded = match status_file::read(path) {
+                Ok(record) => Some(recorded(&record)),
+                // No run has ended yet, says the file's absence; the verdict says what that means.
+                Err(StatusFileError::Absent(_)) => None,
+                Err(error) => {
+                    findings.push(Finding::new(State::Unknown, error.to_string()));
+                    None
+                }
+            };
             let file = File { recorded, limits, zone: zone.as_ref() };
             match for_file(request, answers) {
                 Some(answers) => each(answers, request, |seen| file.judge_with(seen, now)),
@@ -171,6 +178,15 @@ fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock) -> UnitReport {
             .chain(has_result.then_some(result))
             .collect(),
         observation: json!({ "job": observation.job, "timers": observation.timers }),
+    }
+}
+
+fn recorded(record: &StatusRecord) -> freshness::Recorded {
+    let stamp = |realtime| Stamp { realtime, monotonic: None };
+    freshness::Recorded {
+        start: stamp(record.start),
+        finish: stamp(record.finish),
+        is_success: record.state == State::Ok,
     }
 }
 

@@ -239,6 +239,15 @@ impl Report {
         sum
     }
 
+    /// The order of every rendering for people: CRITICAL, WARNING, UNKNOWN, passed, skipped; within a
+    /// state as in the catalogue.
+    #[must_use]
+    pub fn worst_first(&self) -> Vec<&Evaluation> {
+        let mut evaluations: Vec<&Evaluation> = self.evaluations.iter().collect();
+        evaluations.sort_by_key(|e| std::cmp::Reverse(e.state()));
+        evaluations
+    }
+
     /// Everything was checked, and there is no violation: the run that counts as a success.
     #[must_use]
     pub fn is_success(&self) -> bool {

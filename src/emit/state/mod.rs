@@ -2,6 +2,7 @@
 //! them, and incidents from first failure to recovery.
 
 mod error;
+mod folder;
 mod history;
 mod open;
 mod record;
@@ -16,8 +17,9 @@ use crate::verdict::invariants::Report;
 use crate::verdict::streaks::Streaks;
 
 pub use error::StateError;
+pub use folder::{EnterError, StateFolder};
 pub use history::{EvaluationRecord, History, Incident, RunRecord};
-pub use open::{Aside, prepare_folder};
+pub use open::Aside;
 use open::{BUSY, explain};
 
 /// How long runs are kept; the last success of a registry is kept for ever.

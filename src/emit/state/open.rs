@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,26 +27,6 @@ pub struct Aside {
     pub path: PathBuf,
     /// What was wrong with it.
     pub why: String,
-}
-
-/// Makes the state folder unless it is there: 0755, the last part of the path only, so that a
-/// mistyped path does not grow a tree.
-///
-/// # Errors
-///
-/// [`StateError::Folder`].
-pub fn prepare_folder(folder: &Path) -> Result<(), StateError> {
-    let failed = |source| StateError::Folder { path: folder.to_path_buf(), source };
-    match std::fs::DirBuilder::new().mode(0o755).create(folder) {
-        Ok(()) => {
-            // Against a umask such as 077: other users' probes read status.json in here.
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
-            let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(folder).and_then(|made| owner::adopt(&made, parent)).map_err(failed)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(source) => Err(failed(source)),
-    }
 }
 
 /// Opens `state.db` for reading and writing; begins it where there is none.

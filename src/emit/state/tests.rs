@@ -275,13 +275,10 @@ fn history_of_a_folder_without_state_makes_none() {
 }
 
 #[test]
-fn a_folder_is_made_for_all_to_read_and_a_tree_is_not() {
+fn history_of_a_useless_file_is_an_error_that_leaves_it_alone() {
     let place = place();
-    let folder = place.folder.path().join("state");
-    prepare_folder(&folder).unwrap();
-    prepare_folder(&folder).unwrap();
-    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o755);
-    prepare_folder(&place.folder.path().join("typo/state")).unwrap_err();
-    std::fs::write(place.folder.path().join("file"), "").unwrap();
-    prepare_folder(&place.folder.path().join("file")).unwrap_err();
+    std::fs::write(place.db.path(), "garbage, and long enough to be looked at ".repeat(300)).unwrap();
+    let error = place.db.history("production", "/x", 10).unwrap_err();
+    assert!(matches!(error, StateError::Unreadable { .. }), "{error}");
+    assert_eq!(place.names(), ["state.db"]);
 }

@@ -15,8 +15,7 @@ use crate::observe::passports::{Fault, Passports};
 /// Functions whose answer needs what was read from disk.
 pub const ASK_PASSPORTS: [&str; 1] = ["passport_fault"];
 /// Functions whose answer needs the pass over the runs.
-pub const ASK_FACTS: [&str; 3] =
-    ["project_has_run", "project_has_unvalidated_run", "project_has_polluting_run"];
+pub const ASK_FACTS: [&str; 3] = ["project_has_run", "project_is_validated", "project_is_polluted"];
 
 /// Makes the functions known to a connection (CONTRIBUTING.md lists them for operators).
 ///
@@ -41,12 +40,18 @@ pub fn register(connection: &Connection, shared: &Arc<Shared>) -> Result<(), Err
             _ => None,
         })
     })?;
-    for (name, fact) in ASK_FACTS.into_iter().zip([HAS_RUN, HAS_UNVALIDATED_RUN, HAS_POLLUTING_RUN]) {
+    // Which bits are looked at, and what they must be; a project without a run, as NULL, is not validated.
+    let meanings = [
+        (HAS_RUN, HAS_RUN),
+        (HAS_RUN | HAS_UNVALIDATED_RUN, HAS_RUN),
+        (HAS_POLLUTING_RUN, HAS_POLLUTING_RUN),
+    ];
+    for (name, (mask, meaning)) in ASK_FACTS.into_iter().zip(meanings) {
         let shared = Arc::clone(shared);
         connection.create_scalar_function(name, 1, pure, move |context| {
             let facts = shared.facts.get().ok_or_else(|| told("the pass over project_runs is not done"))?;
             let facts: &Facts = facts.as_ref().map_err(told)?;
-            Ok(facts.of(context.get_raw(0)) & fact != 0)
+            Ok(facts.of(context.get_raw(0)) & mask == meaning)
         })?;
     }
     let shared = Arc::clone(shared);

@@ -99,6 +99,10 @@ pub fn work(board: &Board, connection: &Connection, gate: &Gate) {
     }
 }
 
+/// A row of the fold is one number: the facts in its lowest bits, above them a bit per predicate.
+const FACT_BITS: usize = 3;
+const FACTS: i64 = (1 << FACT_BITS) - 1;
+
 type Range = Option<(i64, i64)>;
 
 fn read_rows(
@@ -158,11 +162,13 @@ fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> R
     let mut chunk = Chunk { found: vec![Found::default(); most.len()], examined: 0, facts: Facts::default() };
     select(connection, &scan.fold_sql(range), range, |row| {
         chunk.examined += 1;
-        let facts = row.get_ref(2)?.as_i64().unwrap_or(0);
-        chunk.facts.add(row.get_ref(1)?, u8::try_from(facts).unwrap_or(0));
-        for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
-            if row.get_ref(3 + place)?.as_i64() == Ok(1) {
-                found.add(row.get(0)?, *most);
+        let bits = row.get_ref(2)?.as_i64().unwrap_or(0);
+        chunk.facts.add(row.get_ref(1)?, u8::try_from(bits & FACTS).unwrap_or(0));
+        if bits > FACTS {
+            for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
+                if bits >> (FACT_BITS + place) & 1 == 1 {
+                    found.add(row.get(0)?, *most);
+                }
             }
         }
         Ok(())
@@ -208,7 +214,9 @@ impl Scan {
 
     fn fold_sql(&self, range: Range) -> String {
         let fold = self.fold.as_deref().unwrap_or("0");
-        let each = self.members.iter().map(|m| format!(", ({}\n) IS TRUE", m.violates));
+        let bit = |place: usize| 1_i64 << (FACT_BITS + place);
+        let members = self.members.iter().enumerate();
+        let each = members.map(|(place, m)| format!(" | iif({}\n, {}, 0)", m.violates, bit(place)));
         format!("SELECT {}, project_id, {fold}{} {}", self.rowid, each.collect::<String>(), self.from(range))
     }
 }

@@ -1,0 +1,50 @@
+//! Where do colours stand? Only on a terminal that wants them, and only around our own words.
+
+use anstyle::{AnsiColor, Style};
+
+use crate::verdict::State;
+
+/// Whether escape codes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// None: a pipe, a unit, `NO_COLOR`.
+    Plain,
+    /// A terminal.
+    Colour,
+}
+
+impl Paint {
+    /// `text` in the colour of a state; `None` is a skipped invariant.
+    #[must_use]
+    pub fn state(self, state: Option<State>, text: &str) -> String {
+        self.styled(
+            match state {
+                Some(State::Ok) => AnsiColor::Green.on_default(),
+                Some(State::Unknown) => AnsiColor::Magenta.on_default().bold(),
+                Some(State::Warning) => AnsiColor::Yellow.on_default().bold(),
+                Some(State::Critical) => AnsiColor::Red.on_default().bold(),
+                None => Style::new().dimmed(),
+            },
+            text,
+        )
+    }
+
+    /// A heading.
+    #[must_use]
+    pub fn heading(self, text: &str) -> String {
+        self.styled(Style::new().bold(), text)
+    }
+
+    /// What stands back behind the rest.
+    #[must_use]
+    pub fn faint(self, text: &str) -> String {
+        self.styled(Style::new().dimmed(), text)
+    }
+
+    fn styled(self, style: Style, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Colour => format!("{style}{text}{style:#}"),
+        }
+    }
+}

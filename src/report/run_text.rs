@@ -1,0 +1,222 @@
+//! What does a monitoring system, and whoever it wakes, read of a run?
+
+use super::cell;
+use super::plugin::ServiceOutput;
+use super::text::cut;
+use crate::verdict::duration::human;
+use crate::verdict::invariants::{Evaluation, Outcome, Report, SampleRow, Severity};
+use crate::verdict::perfdata::{Perf, Unit, Value};
+use crate::verdict::range::Range;
+use crate::verdict::streaks::Streaks;
+use crate::verdict::{Finding, State};
+
+/// How many ids the service output names; the long output has them all.
+const NAMED: usize = 4;
+/// How many rows stand in a finding; the log and the JSON have the whole sample.
+const ROWS: usize = 3;
+/// Bytes of a title, so that a long one does not push the runbook off the line.
+const TITLE: usize = 120;
+/// Above this many invariants perfdata is the four state counts (contract 1).
+const UNITS: usize = 20;
+
+/// Service output, one finding per invariant that is not simply OK, and perfdata.
+///
+/// `streaks` says how long an invariant has been failing; empty where the history is not known.
+#[must_use]
+pub fn output(report: &Report, streaks: &Streaks) -> ServiceOutput<'static> {
+    let mut findings = report.findings.clone();
+    if let Some(incomplete) = &report.incomplete {
+        findings.push(Finding::new(State::Unknown, format!("the run is incomplete: {incomplete}")));
+    }
+    findings.extend(not_checked(report, streaks));
+    for evaluation in report.worst_first() {
+        findings.extend(describe(evaluation, report, streaks));
+        let notes = evaluation.notes.iter();
+        findings.extend(notes.map(|note| Finding::new(State::Ok, format!("{}: {note}", evaluation.id))));
+    }
+    if let Some(partial) = &report.partial {
+        let sentence = format!("a partial run ({partial}): nothing of it was recorded");
+        findings.push(Finding::new(State::Ok, sentence));
+    }
+    ServiceOutput {
+        name: "PLMS INVARIANTS",
+        state: report.state(),
+        sentence: sentence(report),
+        findings,
+        perfdata: perfdata(report),
+    }
+}
+
+/// What is wrong, in one breath; hostile text still.
+pub(super) fn sentence(report: &Report) -> String {
+    let sum = report.summary();
+    let of_total = |count: usize| format!("{count} of {}", counted(sum.total as u64, "invariant"));
+    let mut parts = Vec::new();
+    if sum.failed > 0 {
+        let rows = counted(sum.violations, "row");
+        let failed = with_state(report, &[State::Critical, State::Warning]);
+        let failed = named(&failed, |e| format!("{} ({})", e.id, e.violations().unwrap_or(0)));
+        parts.push(format!("{} violated by {rows}: {failed}", of_total(sum.failed)));
+    }
+    if sum.error > 0 {
+        let unknown = with_state(report, &[State::Unknown]);
+        let ids = named(&unknown, |e| e.id.clone());
+        parts.push(format!("{} not checked: {ids}", of_total(sum.error)));
+        parts.extend(common_error(&unknown).filter(|error| !is_said(report, error)));
+    }
+    if sum.failed == 0 && sum.error == 0 && sum.passed > 0 {
+        let hold = if sum.passed == 1 { "holds" } else { "hold" };
+        parts.push(format!("{} {hold}", counted(sum.passed as u64, "invariant")));
+    }
+    if sum.total == 0 {
+        parts.push("no invariant was checked".into());
+    }
+    if sum.skipped > 0 {
+        parts.push(format!("{} skipped", sum.skipped));
+    }
+    parts.extend(report.incomplete.iter().map(|why| format!("incomplete: {why}")));
+    parts.extend(report.partial.iter().map(|why| format!("partial: {why}")));
+    let worst = report.findings.iter().filter(|f| f.state != State::Ok).max_by_key(|f| f.state);
+    parts.extend(worst.map(|finding| finding.sentence.clone()));
+    format!("{}: {}", report.env, parts.join("; "))
+}
+
+fn with_state<'a>(report: &'a Report, states: &[State]) -> Vec<&'a Evaluation> {
+    report.worst_first().into_iter().filter(|e| e.state().is_some_and(|s| states.contains(&s))).collect()
+}
+
+/// What stood in the way of all of them alike: a registry that cannot be opened, say.
+fn common_error(unknown: &[&Evaluation]) -> Option<String> {
+    let (first, others) = unknown.split_first()?;
+    others.iter().all(|other| other.errors() == first.errors()).then(|| first.errors().join("; "))
+}
+
+fn is_said(report: &Report, sentence: &str) -> bool {
+    report.findings.iter().any(|finding| finding.sentence == sentence)
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn named(evaluations: &[&Evaluation], name: impl Fn(&Evaluation) -> String) -> String {
+    let mut names: Vec<String> = evaluations.iter().take(NAMED).map(|e| name(e)).collect();
+    if evaluations.len() > NAMED {
+        names.push(format!("{} more", evaluations.len() - NAMED));
+    }
+    names.join(", ")
+}
+
+/// One line for all that the same thing stood in the way of.
+fn not_checked(report: &Report, streaks: &Streaks) -> Vec<Finding> {
+    let mut groups: Vec<(&[String], Vec<&Evaluation>)> = Vec::new();
+    for evaluation in with_state(report, &[State::Unknown]) {
+        match groups.iter_mut().find(|(errors, _)| *errors == evaluation.errors()) {
+            Some((_, group)) => group.push(evaluation),
+            None => groups.push((evaluation.errors(), vec![evaluation])),
+        }
+    }
+    let sentence = |(errors, group): (&[String], Vec<&Evaluation>)| {
+        let ids: Vec<String> = group
+            .iter()
+            .map(|e| format!("{}{}", e.id, since(e, report, streaks, " (was failing", ")")))
+            .collect();
+        Finding::new(State::Unknown, format!("{}: not checked: {}", ids.join(", "), errors.join("; ")))
+    };
+    groups.into_iter().map(sentence).collect()
+}
+
+/// One line that a person can act on: what is wrong, since when, where to read on; then, because a
+/// long line is cut at its end, which rows.
+fn describe(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> Option<Finding> {
+    let Evaluation { id, title, .. } = evaluation;
+    if let Outcome::Skipped { reason } = &evaluation.outcome {
+        return Some(Finding::new(State::Ok, format!("{id}: skipped: {reason}")));
+    }
+    let state = evaluation.state().filter(|state| *state > State::Unknown)?;
+    let violations = evaluation.violations().unwrap_or(0);
+    let since = since(evaluation, report, streaks, "", "");
+    let mut parts = vec![format!("{id}: {}{since}: {}", counted(violations, "violation"), cut(title, TITLE))];
+    parts.extend(evaluation.runbook.as_ref().map(|runbook| format!("runbook {runbook}")));
+    parts.extend(evaluation.owner.as_ref().map(|owner| format!("owner {owner}")));
+    if !evaluation.errors().is_empty() {
+        parts.push(format!("not all was checked: {}", evaluation.errors().join("; ")));
+    }
+    let rows = evaluation.sample().iter().take(ROWS);
+    let more = violations.saturating_sub(rows.len() as u64);
+    parts.extend(rows.map(|row| key(evaluation, row)));
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    Some(Finding::new(state, parts.join("; ")))
+}
+
+/// ` for 5d (since 2025-11-01 07:00Z)` between two texts; nothing where it is not known.
+pub(super) fn since(
+    evaluation: &Evaluation,
+    report: &Report,
+    streaks: &Streaks,
+    before: &str,
+    after: &str,
+) -> String {
+    let Some(since) = streaks.of(&evaluation.id).failing_since else { return String::new() };
+    match (report.finish - since).to_std() {
+        // Set back, the clock says nothing about an age.
+        Err(_) => String::new(),
+        Ok(age) if age.is_zero() => ", new in this run".into(),
+        Ok(age) => {
+            format!("{before} for {}, since {}{after}", human(age), since.format("%Y-%m-%d %H:%M UTC"))
+        }
+    }
+}
+
+/// The key columns of a row and its reason.
+fn key(evaluation: &Evaluation, row: &SampleRow) -> String {
+    let is_key = |name: &String| evaluation.key.contains(name);
+    let mut cells: Vec<_> = row.cells.iter().filter(|(name, _)| is_key(name)).cloned().collect();
+    if cells.is_empty() {
+        cells.clone_from(&row.cells);
+    }
+    cell::row(&SampleRow { cells, reason: row.reason.clone() })
+}
+
+/// The most important first; what does not fit is left out from the end.
+fn perfdata(report: &Report) -> Vec<Perf> {
+    let took = (report.finish - report.start).as_seconds_f64();
+    let time = Perf::new("time", Value::Real(took), Unit::Seconds);
+    if report.evaluations.len() > UNITS {
+        let count = |state: State| {
+            let of_state = report.evaluations.iter().filter(|e| e.state() == Some(state)).count();
+            number(&state.word().to_lowercase(), Some(of_state as u64))
+        };
+        let mut counts = [State::Ok, State::Warning, State::Critical, State::Unknown].map(count).to_vec();
+        counts.push(time);
+        return counts;
+    }
+    let anything_counted = report.evaluations.iter().any(|e| e.violations().is_some());
+    let violations = anything_counted.then(|| report.summary().violations);
+    let mut perfdata = vec![number("violations", violations), time];
+    let checked = report.evaluations.iter().filter(|e| e.state().is_some());
+    perfdata.extend(checked.clone().map(|evaluation| {
+        let limit = Some(Range::up_to(0.0));
+        let (warn, crit) = match evaluation.severity {
+            Severity::Warning => (limit, None),
+            Severity::Critical => (None, limit),
+        };
+        Perf { warn, crit, ..number(&evaluation.id, evaluation.violations()) }
+    }));
+    perfdata.extend(checked.map(|evaluation| {
+        let took = Value::Real(evaluation.duration.as_secs_f64());
+        Perf::new(format!("time_{}", evaluation.id), took, Unit::Seconds)
+    }));
+    perfdata
+}
+
+fn number(label: &str, count: Option<u64>) -> Perf {
+    let value = count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+    Perf::new(label, value.into(), Unit::Count)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! What do the verbs answer that check nothing?
+
+mod config_check;
+mod history;
+mod list;
+mod status;
+
+use std::io;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use thiserror::Error;
+
+use crate::cli::Output;
+use crate::cli::runner::{Common, SelectFlags};
+use crate::config::Settings;
+use crate::emit::state::StateError;
+use crate::invariants::{Catalogue, CatalogueError, SelectionError};
+use crate::report::json;
+use crate::report::plugin::ServiceOutput;
+use crate::verdict::State;
+
+pub use status::status;
+
+/// The program's name in service output.
+const NAME: &str = "PLMS INVARIANTS";
+
+/// What every verb is given.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Flags of every verb.
+    pub common: &'a Common,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The present.
+    pub now: DateTime<Utc>,
+}
+
+/// Why a verb has no answer.
+#[derive(Debug, Error)]
+pub enum VerbError {
+    /// No catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// An id or tag that is none.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// No history.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Nobody takes the output; the program's edge says so.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// `list`: OK where it could answer.
+pub fn list(asked: &Asked<'_>, flags: &SelectFlags, out: &mut Output) -> State {
+    answer(asked, out, |out| list::list(asked, flags, out))
+}
+
+/// `history`: OK where it could answer.
+pub fn history(asked: &Asked<'_>, limit: usize, out: &mut Output) -> State {
+    answer(asked, out, |out| history::history(asked, limit, out))
+}
+
+/// `config check`: OK where it could answer.
+pub fn config_check(asked: &Asked<'_>, out: &mut Output) -> State {
+    answer(asked, out, |out| config_check::config_check(asked, out))
+}
+
+/// The catalogue that the settings name.
+///
+/// # Errors
+/// Where a file in it is no invariant.
+pub fn catalogue(settings: &Settings) -> Result<Catalogue, CatalogueError> {
+    let folders = settings.invariants.as_ref().map_or(&[][..], |s| &s.value);
+    Catalogue::load(folders)
+}
+
+/// The verb that was asked for has no answer: service output, or a JSON object, of state UNKNOWN.
+pub fn say_unknown(sentence: &str, is_json: bool, out: &mut Output) -> State {
+    if is_json {
+        out.say(&json::document(&json!({ "state": State::Unknown, "sentence": sentence })));
+    } else {
+        let sentence = sentence.to_owned();
+        let (findings, perfdata) = (vec![], vec![]);
+        out.say(&ServiceOutput { name: NAME, state: State::Unknown, sentence, findings, perfdata }.render());
+    }
+    State::Unknown
+}
+
+fn answer(
+    asked: &Asked<'_>,
+    out: &mut Output,
+    verb: impl FnOnce(&mut Output) -> Result<(), VerbError>,
+) -> State {
+    match verb(out) {
+        Ok(()) => State::Ok,
+        Err(error) => say_unknown(&error.to_string(), asked.common.is_json(), out),
+    }
+}

@@ -1,0 +1,95 @@
+//! Does every count stand, made by another method, on registries that were planted and on ruined ones?
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends; clippy.toml allows it in test functions only"
+)]
+
+mod grammar;
+mod mutate;
+mod tally;
+
+use std::path::Path;
+
+use plms_invariants::demo::{Passports, Plan, Planted, Schema, generate};
+use tally::{Counts, count};
+
+fn planted_counts(planted: &Planted) -> Counts {
+    planted.violations.iter().map(|(&id, &count)| (id.to_owned(), count)).collect()
+}
+
+fn make(folder: &Path, runs: u32, seed: u64) -> Planted {
+    generate(&Plan { seed, ..Plan::new(folder, runs) }).unwrap()
+}
+
+#[test]
+fn what_was_planted_is_what_a_walk_over_the_rows_finds() {
+    for (runs, seed) in [(1, 1), (40, 2), (1_000, 1), (600, 4)] {
+        let folder = tempfile::tempdir().unwrap();
+        let planted = make(folder.path(), runs, seed);
+        let found = count(&planted.registry, planted.artifacts.as_deref());
+        assert_eq!(found, planted_counts(&planted), "{runs} runs, seed {seed}");
+        let without_files = count(&planted.registry, None)["passport_artifacts"];
+        assert_eq!(without_files, planted.runs_without_id, "{runs} runs, seed {seed}");
+    }
+}
+
+#[test]
+fn an_older_registry_without_files_holds_what_was_planted_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { schema: Schema::Older, passports: Passports::None, ..Plan::new(folder.path(), 2_000) };
+    let planted = generate(&plan).unwrap();
+    assert_eq!(count(&planted.registry, None), planted_counts(&planted));
+}
+
+#[test]
+fn the_program_finds_what_was_planted() {
+    for (runs, seed) in [(1_000, 1), (500, 5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let planted = make(folder.path(), runs, seed);
+        let found = asked(&planted.registry, planted.artifacts.as_deref());
+        assert_eq!(found, planted_counts(&planted), "{runs} runs, seed {seed}");
+    }
+}
+
+#[test]
+fn the_program_counts_a_ruined_registry_as_a_walk_over_its_rows_does() {
+    for seed in 1..=8 {
+        let folder = tempfile::tempdir().unwrap();
+        let planted = make(folder.path(), 400, seed);
+        let rng = &mut fastrand::Rng::with_seed(seed);
+        mutate::registry(&planted.registry, rng);
+        if seed == 1 {
+            mutate::huge_cells(&planted.registry);
+        }
+        mutate::passports(planted.artifacts.as_deref().unwrap(), rng);
+        let artifacts = planted.artifacts.as_deref().filter(|_| seed % 4 > 0);
+        let walked = count(&planted.registry, artifacts);
+        assert_ne!(walked, planted_counts(&planted), "nothing was ruined");
+        assert_eq!(asked(&planted.registry, artifacts), walked, "seed {seed}, passports in {artifacts:?}");
+    }
+}
+
+fn asked(registry: &Path, artifacts: Option<&Path>) -> Counts {
+    use plms_invariants::invariants::Catalogue;
+    use plms_invariants::observe::cancel::Cancel;
+    use plms_invariants::observe::registry::{Question, evaluate};
+    let catalogue = Catalogue::load(&[]).unwrap();
+    let all: Vec<_> = catalogue.invariants.clone();
+    let question = Question {
+        database: registry,
+        catalogue: &all,
+        artifacts: artifacts.map(Path::to_owned),
+        jobs: 2,
+        cancel: Cancel::after(std::time::Duration::from_secs(60)),
+    };
+    let found = evaluate(&question, &mut |_, _| {}).unwrap();
+    found
+        .evaluations
+        .iter()
+        .map(|e| {
+            assert!(e.errors().is_empty(), "{e:#?}");
+            (e.id.clone(), e.violations().unwrap())
+        })
+        .collect()
+}

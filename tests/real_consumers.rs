@@ -1,0 +1,89 @@
+//! Do those who read our files really take them? `promtool` and a `node_exporter` from Debian.
+#![allow(clippy::expect_used, reason = "clippy.toml spares functions marked as tests alone")]
+
+mod common;
+
+use common::exposition::Exposition;
+use common::finish;
+use common::real::{beside_systemd, folder};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What `node_exporter` serves of these files, after promtool has accepted each; `None` where it is skipped.
+#[track_caller]
+fn scraped(files: &[(&str, &str)]) -> Option<common::Finished> {
+    let textfiles = empty_folder("textfiles");
+    for (name, text) in files {
+        fs::write(textfiles.join(name), text).expect("target/tmp is writable");
+    }
+    scraped_folder(&textfiles)
+}
+
+#[track_caller]
+fn scraped_folder(textfiles: &Path) -> Option<common::Finished> {
+    let packages = ["--packages", "prometheus prometheus-node-exporter"];
+    Some(finish(beside_systemd(&packages, folder().join("scrape"))?.arg(textfiles)))
+}
+
+/// A folder of this test alone.
+fn empty_folder(name: &str) -> PathBuf {
+    let test = std::thread::current().name().expect("tests have names").to_owned();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real_consumers").join(test).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("target/tmp is writable");
+    folder
+}
+
+/// Fails unless promtool found no fault and every series of the folder's files is served as it is written.
+#[track_caller]
+fn expect_served_whole(textfiles: &Path, names: &[&str]) {
+    let Some(seen) = scraped_folder(textfiles) else { return };
+    let seen = seen.expect_status(0).expect_stdout("\nnode_textfile_scrape_error 0\n");
+    let served = Exposition::read(&seen.stdout);
+    for name in names {
+        let written = Exposition::read(&fs::read_to_string(textfiles.join(name)).expect("the file is there"));
+        assert!(!written.series.is_empty(), "{name} holds no series");
+        for (series, value) in &written.series {
+            assert_eq!(served.series.get(series), Some(value), "{name}: {series}\n{seen:#}");
+        }
+        for family in written.families() {
+            assert_eq!(served.types.get(family).map(String::as_str), Some("gauge"), "{family}\n{seen:#}");
+            assert_eq!(served.helps.get(family), written.helps.get(family), "{family}\n{seen:#}");
+        }
+    }
+}
+
+#[test]
+fn every_golden_file_is_served_whole_beside_the_others() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("textfile");
+    let textfiles = empty_folder("textfiles");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(golden).expect("the golden files are there") {
+        let name = entry.expect("a folder that can be read").file_name().into_string().expect("plain names");
+        if Path::new(&name).extension().is_some_and(|extension| extension == "prom") {
+            let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("textfile").join(&name);
+            fs::copy(golden, textfiles.join(&name)).expect("target/tmp is writable");
+            names.push(name);
+        }
+    }
+    assert!(!names.is_empty(), "no golden file in textfile/");
+    expect_served_whole(&textfiles, &names.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+// The two that follow test the test: what node_exporter drops must be seen to be dropped.
+
+#[test]
+fn a_file_that_node_exporter_drops_is_seen() {
+    let good = "# HELP plms_good Good.\n# TYPE plms_good gauge\nplms_good 1\n";
+    let bad = "# HELP plms_bad Bad.\n# TYPE plms_bad gauge\nplms_bad 1 1700000000000\n";
+    let Some(seen) = scraped(&[("good.prom", good), ("bad.prom", bad)]) else { return };
+    let seen = seen.expect_stdout("\nnode_textfile_scrape_error 1\n").expect_stdout("\nplms_good 1\n");
+    assert!(!seen.stdout.contains("plms_bad"), "{seen:#}");
+}
+
+#[test]
+fn a_name_that_promtool_finds_fault_with_is_seen() {
+    let text = "# HELP plms_age_minutes Age.\n# TYPE plms_age_minutes gauge\nplms_age_minutes 1\n";
+    let Some(seen) = scraped(&[("plms.prom", text)]) else { return };
+    seen.expect_status(1).expect_stderr("plms_age_minutes use base unit");
+}
