@@ -169,7 +169,11 @@ fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock) -> UnitReport {
                     min: None,
                     ..Perf::new("exit_status", Value::from(status.map(i64::from)), Unit::Count)
                 },
-                perf_age("runtime", job.took()),
+                Perf::new(
+                    "runtime",
+                    job.took().map_or(Value::Unknown, |took| Value::Real(took.as_secs_f64())),
+                    Unit::Seconds,
+                ),
             ],
             _ => Vec::new(),
         },

@@ -49,7 +49,7 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
     let ruling = match job.activity() {
         Activity::Running(since) => rule_running(job, since, limits, now),
         Activity::WaitsForRestart => {
-            let waiting = format!("{id} waits for a restart");
+            let waiting = format!("{id} waits for a restart; it");
             rule_result(seen, limits, now, &waiting)
         }
         Activity::Ended | Activity::Remains => rule_result(seen, limits, now, id),
@@ -112,7 +112,21 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
                 "no-answer",
                 format!("{who} ended{ended}, and how is not on record"),
             ),
-            Some(_) => Ruling::ok(format!("{who} succeeded{ended} ({}, accepted by its unit)", job.ending())),
+            Some(_) if job.accepts_ending == Some(true) => {
+                Ruling::ok(format!("{who} succeeded{ended} ({}, accepted by its unit)", job.ending()))
+            }
+            // reset-failed makes the result a success, and leaves how the main process ended.
+            Some(_) if job.accepts_ending == Some(false) => {
+                let sentence = format!("{who} failed: {}{} (reset-failed since)", job.ending(), ago(&ended));
+                Ruling::new(State::Critical, "exit-code", sentence)
+            }
+            Some(_) => {
+                let sentence = format!(
+                    "{who} ended{ended} ({}), and whether its unit accepts that is not on record",
+                    job.ending()
+                );
+                Ruling::new(State::Unknown, "no-answer", sentence)
+            }
             None => rule_nothing_on_record(seen, limits.never_run, now),
         };
     }

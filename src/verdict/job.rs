@@ -28,6 +28,8 @@ pub struct Job {
     pub exec_main_code: i32,
     /// An exit status, or a signal where the code says so.
     pub exec_main_status: i32,
+    /// Where it ended otherwise than with 0: whether the unit's settings make that a success.
+    pub accepts_ending: Option<bool>,
     /// Whether the last start's conditions were met; says nothing without its time.
     pub condition_result: bool,
     /// When they were looked at.

@@ -119,7 +119,7 @@ impl Bus {
     }
 
     async fn private(path: &str, stage: Stage) -> Result<Self, BusError> {
-        let builder = match UnixStream::connect(path) {
+        let builder = match super::private::connect(path) {
             Ok(stream) => Builder::unix_stream(stream).p2p(),
             Err(error) => return Err(unreachable("systemd's private socket", &error)),
         };

@@ -1,6 +1,7 @@
 //! How is systemd asked? One connection, many questions at once, and a stage that says where it stopped.
 
 mod connect;
+mod private;
 mod properties;
 mod query;
 mod units;

@@ -95,6 +95,28 @@ impl Properties {
         })
     }
 
+    /// The main process ended otherwise than with exit status 0.
+    pub fn ended_oddly(&self) -> bool {
+        let ending = (self.number("ExecMainCode"), self.number("ExecMainStatus"));
+        !matches!(ending, (Some(0 | 1), Some(0)))
+    }
+
+    /// Whether SuccessExitStatus= or a `-` before the command make such an ending a success; `None` where
+    /// that was not asked. systemd.service(5), "SuccessExitStatus=".
+    pub fn accepts_ending(&self) -> Option<bool> {
+        let (codes, signals): (Vec<i32>, Vec<i32>) = self.get("SuccessExitStatus")?;
+        let (code, status) = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);
+        let is_ignored =
+            self.array::<Command>("ExecStart").iter().any(|c| c.2 && (c.8, c.9) == (code, status));
+        let is_daemon = self.text("Type").is_some_and(|kind| kind != "oneshot");
+        let is_listed = match code {
+            1 => codes.contains(&status),
+            // SIGHUP, SIGINT, SIGPIPE and SIGTERM end a daemon cleanly.
+            _ => signals.contains(&status) || (is_daemon && [1, 2, 13, 15].contains(&status)),
+        };
+        Some(is_ignored || is_listed)
+    }
+
     pub fn array<T>(&self, name: &str) -> Vec<T>
     where
         Vec<T>: TryFrom<OwnedVariant>,

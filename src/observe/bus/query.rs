@@ -73,6 +73,7 @@ const JOB: &[Property] = &[
     (UNIT, "InactiveEnterTimestampMonotonic", "t"),
     (UNIT, "TriggeredBy", "as"),
 ];
+const COMMANDS: &str = "a(sasbttttuii)";
 const TIMER_ALL: &[(&str, &str)] = &[
     ("Unit", "s"),
     ("Result", "s"),
@@ -173,9 +174,11 @@ impl Answers {
                 calls.push(properties_call(&path, "GetAll", Body::Text(TIMER)));
                 keys.push((&question.unit, None));
             }
-            // Not in every systemd: its absence is no fault.
+            // Not in every systemd, and so not in the lists: its absence is no fault.
             let handoff = (SERVICE, "ExecMainHandoffTimestamp", "t");
-            let extra = (!question.is_timer && asked != Asked::Timer).then_some(handoff);
+            let triggers = (UNIT, "TriggeredBy", "as");
+            let extra =
+                (!question.is_timer).then_some(if asked == Asked::Timer { triggers } else { handoff });
             for property in question.single.iter().copied().chain(extra) {
                 calls.push(get(&path, property));
                 keys.push((&question.unit, Some(property)));
@@ -264,10 +267,17 @@ impl Answers {
                 wanted.push((UNIT, "Asserts", "a(sbbsi)"));
             }
             let result = properties.text("Result");
+            let is_odd = result.as_deref() == Some("success") && properties.ended_oddly();
+            if is_odd {
+                wanted.extend([
+                    (SERVICE, "SuccessExitStatus", "(aiai)"),
+                    (SERVICE, "ExecStart", COMMANDS),
+                    (SERVICE, "Type", "s"),
+                ]);
+            }
             let main_is_fine = properties.number("ExecMainStatus") == Some(0);
             if !unit.ends_with(".timer") && result.is_some_and(|r| r != "success") && main_is_fine {
-                let command = "a(sasbttttuii)";
-                wanted.extend([(SERVICE, "ExecStartPre", command), (SERVICE, "ExecStartPost", command)]);
+                wanted.extend([(SERVICE, "ExecStartPre", COMMANDS), (SERVICE, "ExecStartPost", COMMANDS)]);
             }
             calls.extend(wanted.iter().map(|property| get(&units::path_of(unit), *property)));
             keys.extend(wanted.into_iter().map(|property| (unit.clone(), property)));
@@ -383,6 +393,7 @@ impl Answers {
             exec_main_handoff: properties.has(handoff).then(|| properties.stamp(handoff)),
             exec_main_code: properties.number("ExecMainCode").unwrap_or_default(),
             exec_main_status: properties.number("ExecMainStatus").unwrap_or_default(),
+            accepts_ending: properties.accepts_ending(),
             condition_result: properties.is_set("ConditionResult").unwrap_or_default(),
             condition: properties.stamp("ConditionTimestamp"),
             assert_result: properties.is_set("AssertResult").unwrap_or_default(),
