@@ -186,7 +186,7 @@ fn no_record_a_torn_one_and_something_else_in_its_place_are_unknown() {
         run_json::render(&run(folder.path(), Utc::now(), vec![evaluation("a", Severity::Warning, 0)]));
     for text in ["", "{}", "null", whole.split_at(whole.len() / 2).0] {
         fs::write(&path, text).unwrap();
-        unknown("cannot understand the last run in ");
+        unknown("the record of the last run ");
     }
     fs::remove_file(&path).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
