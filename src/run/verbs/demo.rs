@@ -39,13 +39,9 @@ fn in_folder(
     now: DateTime<Utc>,
     out: &mut Output,
 ) -> Result<State, String> {
-    let show = |shown: &Shown, is_kept: bool, out: &mut Output| match common.is_json() {
-        true => out.say(&run_json::render(&shown.finished.report)),
-        false => out.say(&shown.text(is_kept)),
-    };
     if let Some(folder) = &flags.keep {
         let shown = make_and_check(common, flags, folder, now)?;
-        show(&shown, true, out);
+        shown.say(common, true, out);
         return Ok(shown.state());
     }
     let failed = |error| format!("cannot make a folder under {}: {error}", std::env::temp_dir().display());
@@ -56,7 +52,7 @@ fn in_folder(
     if is_kept {
         let _path = temporary.keep();
     }
-    show(&shown, is_kept, out);
+    shown.say(common, is_kept, out);
     Ok(shown.state())
 }
 
@@ -93,6 +89,14 @@ fn make_and_check(
 impl Shown {
     fn state(&self) -> State {
         if self.lines.iter().all(Line::agrees) { State::Ok } else { State::Critical }
+    }
+
+    fn say(&self, common: &Common, is_kept: bool, out: &mut Output) {
+        if common.is_json() {
+            out.say(&run_json::render(&self.finished.report));
+        } else {
+            out.say(&self.text(is_kept));
+        }
     }
 
     fn text(&self, is_kept: bool) -> String {
@@ -133,8 +137,7 @@ impl Shown {
 fn program() -> String {
     let first = std::env::args_os().next().map(PathBuf::from);
     let program = first.map_or_else(|| "plms-invariants".to_owned(), |path| path.display().to_string());
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let unset: String =
-        KEYS.iter().filter(|key| is_set(key.name)).map(|key| format!(" -u {}", key.name)).collect();
-    if unset.is_empty() { program } else { format!("env{unset} {program}") }
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let unset: Vec<&str> = KEYS.iter().map(|key| key.name).filter(|name| is_set(name)).collect();
+    if unset.is_empty() { program } else { format!("env -u {} {program}", unset.join(" -u ")) }
 }
