@@ -72,6 +72,18 @@ fn the_program_counts_a_ruined_registry_as_a_walk_over_its_rows_does() {
     }
 }
 
+#[test]
+fn the_benchmark_asks_the_sqlite3_shell_the_same_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { passports: Passports::None, ..Plan::new(folder.path(), 1_000) };
+    let planted = generate(&plan).unwrap();
+    let database = rusqlite::Connection::open(&planted.registry).unwrap();
+    let statements = include_str!("../../benches/shell.sql").split_inclusive(";\n");
+    let answer = |sql| database.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)));
+    let found = statements.map(|sql| answer(sql).unwrap()).map(|(id, count)| (id, count.unsigned_abs()));
+    assert_eq!(found.collect::<Counts>(), planted_counts(&planted));
+}
+
 /// What the program's JSON says, where it could check everything.
 fn asked(registry: &Path, artifacts: Option<&Path>) -> Counts {
     let folder = tempfile::tempdir().unwrap();
