@@ -2,6 +2,7 @@
 
 mod alone;
 mod config_check;
+mod demo;
 mod history;
 mod list;
 mod status;
@@ -24,6 +25,7 @@ use crate::report::plugin::ServiceOutput;
 use crate::report::rows::RowsFormat;
 use crate::verdict::State;
 
+pub use demo::demo;
 pub use status::status;
 
 /// The program's name in service output.
