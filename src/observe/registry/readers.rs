@@ -82,7 +82,7 @@ fn wait(board: &Board, ended: &Receiver<()>, progress: &mut dyn FnMut(usize, usi
 fn describe(access: Access, readers: usize, alone: Option<&str>) -> String {
     let how = match access {
         Access::Immutable => "an unchanged file, read without locks",
-        Access::Wal | Access::WalMark => "one WAL snapshot",
+        Access::Wal => "one WAL snapshot",
         Access::Rollback => "one state under a shared lock (rollback journal)",
     };
     let plural = if readers == 1 { "reader" } else { "readers" };
