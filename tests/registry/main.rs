@@ -11,7 +11,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod build_flags;
+mod changing;
 mod listing;
+mod one_snapshot;
 mod reading;
 mod stage;
 mod writer;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::ask::words;
 use super::board::Board;
 use super::open::Access;
 use super::reader::{Gate, work};
@@ -44,7 +43,7 @@ pub fn read(
             let end = end.clone();
             thread::spawn(move || match invitation.open(&board.shared, &board.cancel) {
                 Ok((connection, gate)) => take_part(&board, connection, &gate, end),
-                Err(error) => *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(words(&error)),
+                Err(error) => *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
             });
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Error, ffi};
 
-use super::ask::FunctionLog;
+use super::ask::{FunctionLog, words};
 use super::error::RegistryError;
 use super::files::{self, BUSY_TIMEOUT, Beside, Found};
 use super::functions;
@@ -142,8 +142,23 @@ impl Invitation {
     /// Opens a further reader.
     ///
     /// # Errors
-    /// SQLite's own; the run then goes on with the readers that it has.
-    pub fn open(&self, shared: &Arc<Shared>, cancel: &Cancel) -> Result<(Connection, Gate), Error> {
+    /// Why not; the run then goes on with the readers that it has.
+    pub fn open(&self, shared: &Arc<Shared>, cancel: &Cancel) -> Result<(Connection, Gate), String> {
+        self.connect(shared, cancel).map_err(|error| {
+            let code = error.sqlite_error().map(|failure| failure.extended_code);
+            match (code, &self.snapshot) {
+                (Some(ffi::SQLITE_BUSY), Some(_)) => "a writer is just writing its -wal back".to_owned(),
+                (Some(ffi::SQLITE_BUSY), None) => "a writer waits for its turn".to_owned(),
+                // The -wal had been written back when the first reader came, and was begun anew since.
+                (Some(ffi::SQLITE_READONLY_CANTINIT | ffi::SQLITE_ERROR_SNAPSHOT), _) => {
+                    "a writer has gone on since".to_owned()
+                }
+                _ => words(&error),
+            }
+        })
+    }
+
+    fn connect(&self, shared: &Arc<Shared>, cancel: &Cancel) -> Result<(Connection, Gate), Error> {
         let mut connection = connect(&self.found.path, self.access)?;
         connection.busy_timeout(FURTHER_READER)?;
         let gate = Gate::install(&mut connection, cancel)?;
