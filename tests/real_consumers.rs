@@ -6,6 +6,7 @@ mod common;
 use common::exposition::Exposition;
 use common::finish;
 use common::real::{beside_systemd, folder};
+use plms_invariants::report::gauges::Gauges;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,29 @@ fn every_golden_file_is_served_whole_beside_the_others() {
     }
     assert!(!names.is_empty(), "no golden file in textfile/");
     expect_served_whole(&textfiles, &names.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn labels_that_hold_hostile_text_are_served_whole() {
+    let textfiles = empty_folder("textfiles");
+    let mut gauges = Gauges::default();
+    let family = gauges.family("plms_invariants_state", "State of the last full run.");
+    let hostile = [
+        "a\"b\\c",
+        "two\nlines\r\n",
+        "{x=\"1\"} 2",
+        "\u{1b}[31m\u{9b}\0\u{202e}",
+        "ü漢🔴",
+        "\\",
+        "# EOF",
+        "",
+    ];
+    for (nth, env) in (0_u64..).zip(hostile) {
+        family.set(&[("env", env)], nth);
+    }
+    family.set(&[("env", &"\\\"ü".repeat(5000))], f64::MAX);
+    fs::write(textfiles.join("hostile.prom"), gauges.render()).expect("target/tmp is writable");
+    expect_served_whole(&textfiles, &["hostile.prom"]);
 }
 
 // The two that follow test the test: what node_exporter drops must be seen to be dropped.

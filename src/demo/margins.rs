@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use rusqlite::{Connection, params};
 
-use super::runs::Fleet;
+use super::projects::Fleet;
 use super::words::{self, iso, pick};
 use super::{Plan, Planted};
 

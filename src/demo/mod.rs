@@ -4,9 +4,12 @@
 //! SQL: what it planted is what a check must find. Same plan, same rows.
 
 mod calibration;
+pub mod compare;
 mod estimates;
 mod margins;
 mod passports;
+pub mod place;
+mod projects;
 mod runs;
 mod words;
 
@@ -72,6 +75,23 @@ impl Plan {
         let (schema, journal) = (Schema::Newer, Journal::Rollback);
         Self { folder: folder.into(), runs, seed: 1, passports, schema, journal }
     }
+
+    /// Where the registry comes to lie.
+    #[must_use]
+    pub fn registry(&self) -> PathBuf {
+        self.folder.join("artifacts/registry/registry.db")
+    }
+
+    /// Where the projects' folders come to lie, with passports in them.
+    #[must_use]
+    pub fn artifacts(&self) -> PathBuf {
+        self.folder.join("artifacts")
+    }
+
+    fn refuse_existing(&self) -> Result<(), DemoError> {
+        let path = self.registry();
+        if fs::symlink_metadata(&path).is_ok() { Err(DemoError::Exists { path }) } else { Ok(()) }
+    }
 }
 
 /// What was made, and what a check of it must find.
@@ -116,6 +136,16 @@ pub enum DemoError {
         /// Why.
         source: std::io::Error,
     },
+    /// A name that an env file cannot hold.
+    #[error(
+        "cannot write {} into an env file: a quote, `$`, a backslash or a control character is in it; \
+         choose a folder with a plainer name",
+        path.display()
+    )]
+    Name {
+        /// The path.
+        path: PathBuf,
+    },
     /// `SQLite` could not write the registry.
     #[error("cannot write the registry {}: {source}; is there room on the disk?", path.display())]
     Registry {
@@ -150,12 +180,9 @@ pub fn small(folder: impl Into<PathBuf>) -> Result<Planted, DemoError> {
 ///
 /// There is a registry already, or the disk is full or not writable.
 pub fn generate(plan: &Plan) -> Result<Planted, DemoError> {
-    let artifacts = plan.folder.join("artifacts");
+    plan.refuse_existing()?;
+    let (registry, artifacts) = (plan.registry(), plan.artifacts());
     let folder = artifacts.join("registry");
-    let registry = folder.join("registry.db");
-    if fs::symlink_metadata(&registry).is_ok() {
-        return Err(DemoError::Exists { path: registry });
-    }
     fs::create_dir_all(&folder).map_err(DemoError::write(&folder))?;
     let unfinished = folder.join("registry.db.unfinished");
     if unfinished.exists() {

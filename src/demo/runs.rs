@@ -1,94 +1,16 @@
-//! Which projects are there, and how did each of their runs go?
+//! How did each run go?
 
 use fastrand::Rng;
 use rusqlite::{Connection, Statement, params};
 
-use super::passports::{Cabinet, Layout};
+use super::passports::Cabinet;
+use super::projects::{Active, Fleet, Projects};
 use super::words::{self, Turns, iso, once_in, pick};
 use super::{DemoError, Passports, Plan, Planted, Schema};
 
 /// Projects that are worked on at the same time: runs of one project lie scattered in the table, as time
 /// writes them.
 const AT_ONCE: i64 = 64;
-
-/// What the runs of one project amount to for whoever wants to calibrate with them.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Facts {
-    runs: u32,
-    /// A run that is not validated, or failed its validation.
-    unvalidated: bool,
-    /// A rehearsal, a replay, a run in the sandbox, or one that failed its validation.
-    polluting: bool,
-}
-
-impl Facts {
-    pub(super) fn are_no_source(self) -> bool {
-        self.runs == 0 || self.unvalidated
-    }
-
-    pub(super) fn pollute(self) -> bool {
-        self.polluting
-    }
-}
-
-/// All projects, by id from 1.
-pub(super) struct Fleet {
-    facts: Vec<Facts>,
-}
-
-impl Fleet {
-    pub(super) fn facts(&self, project: i64) -> Facts {
-        let index = usize::try_from(project - 1).ok();
-        index.and_then(|at| self.facts.get(at)).copied().unwrap_or_default()
-    }
-
-    pub(super) fn last(&self) -> i64 {
-        i64::try_from(self.facts.len()).unwrap_or(i64::MAX)
-    }
-
-    /// Ids of the projects fit for calibration, and of all others.
-    pub(super) fn split(&self) -> (Vec<i64>, Vec<i64>) {
-        (1..=self.last()).partition(|&id| !self.facts(id).are_no_source() && !self.facts(id).pollute())
-    }
-
-    fn note(&mut self, run: &Run) {
-        let index = usize::try_from(run.project - 1).ok();
-        let Some(facts) = index.and_then(|at| self.facts.get_mut(at)) else { return };
-        facts.runs += 1;
-        facts.unvalidated |= run.validation != Some(true);
-        facts.polluting |= matches!(run.kind, "rehearsal" | "replay")
-            || run.sandbox == Some(true)
-            || run.validation == Some(false);
-    }
-}
-
-/// How the runs of a project usually go.
-#[derive(Clone, Copy)]
-enum Habit {
-    /// No run yet.
-    Idle,
-    /// Baselines and hotfixes, validated, outside the sandbox.
-    Clean,
-    /// Rehearses and replays, too.
-    Rehearsing,
-    /// Some of its runs write into the sandbox.
-    Sandboxed,
-    /// Some of its runs wait for validation.
-    Waiting,
-    /// Some of its runs failed their validation.
-    Failing,
-    /// All of it.
-    Mixed,
-}
-
-/// In turns, so that a registry of a thousand runs has all of them.
-const HABITS: [Habit; 24] = {
-    use Habit::{Clean, Failing, Idle, Mixed, Rehearsing, Sandboxed, Waiting};
-    [
-        Clean, Rehearsing, Clean, Clean, Waiting, Clean, Clean, Sandboxed, Clean, Clean, Failing, Clean,
-        Clean, Idle, Clean, Mixed, Clean, Rehearsing, Clean, Clean, Waiting, Clean, Clean, Clean,
-    ]
-};
 
 /// Provider matrices that are no snapshot of anything.
 const NO_SNAPSHOT: [Option<&str>; 10] = [
@@ -104,22 +26,14 @@ const NO_SNAPSHOT: [Option<&str>; 10] = [
     Some("{ }\n"),
 ];
 
-/// A project that is being worked on.
-struct Active {
-    id: i64,
-    habit: Habit,
-    runs_left: u32,
-    layout: Layout,
-}
-
 /// One row of `project_runs`, as far as an invariant asks.
 pub(super) struct Run {
     pub(super) project: i64,
     pub(super) uuid: Option<String>,
     pub(super) kind: &'static str,
     pub(super) started_at: String,
-    validation: Option<bool>,
-    sandbox: Option<bool>,
+    pub(super) validation: Option<bool>,
+    pub(super) sandbox: Option<bool>,
 }
 
 /// Writes `projects`, `project_runs` and the passports.
@@ -128,24 +42,20 @@ pub(super) fn write(plan: &Plan, database: &Connection, planted: &mut Planted) -
     let writer = Writer {
         plan,
         rng: Rng::with_seed(plan.seed ^ 0x52_75_6e_73),
-        fleet: Fleet { facts: vec![] },
-        projects: database.prepare(INSERT_PROJECT).map_err(in_registry)?,
+        projects: Projects::new(database).map_err(in_registry)?,
         runs: database
             .prepare(match plan.schema {
                 Schema::Newer => INSERT_RUN_WITH_STRATA,
                 Schema::Older => INSERT_RUN,
             })
             .map_err(in_registry)?,
-        habits: Turns::new(&HABITS),
         matrices: Turns::new(&NO_SNAPSHOT),
         nameless: Turns::new(&[None, Some("")]),
-        cabinet: (plan.passports == Passports::OnDisk).then(|| Cabinet::new(plan.folder.join("artifacts"))),
+        cabinet: (plan.passports == Passports::OnDisk).then(|| Cabinet::new(plan.artifacts())),
     };
     writer.write_all(planted)
 }
 
-const INSERT_PROJECT: &str = "INSERT INTO projects VALUES \
-    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
 const INSERT_RUN: &str =
     "INSERT INTO project_runs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)";
 const INSERT_RUN_WITH_STRATA: &str =
@@ -154,10 +64,8 @@ const INSERT_RUN_WITH_STRATA: &str =
 struct Writer<'a> {
     plan: &'a Plan,
     rng: Rng,
-    fleet: Fleet,
-    projects: Statement<'a>,
+    projects: Projects<'a>,
     runs: Statement<'a>,
-    habits: Turns<Habit>,
     matrices: Turns<Option<&'static str>>,
     nameless: Turns<Option<&'static str>>,
     cabinet: Option<Cabinet>,
@@ -169,12 +77,13 @@ impl Writer<'_> {
     }
 
     fn write_all(mut self, planted: &mut Planted) -> Result<Fleet, DemoError> {
-        let in_registry = |source| DemoError::Registry { path: self.plan.folder.clone(), source };
+        let in_registry = |source| DemoError::Registry { path: self.plan.registry(), source };
         let at_once = usize::try_from((self.count() / 140).clamp(1, AT_ONCE)).unwrap_or(1);
         let mut active: Vec<Active> = Vec::with_capacity(at_once);
         for run in 1..=self.count() {
             while active.len() < at_once {
-                let project = self.begin_project(run).map_err(in_registry)?;
+                let project =
+                    self.projects.begin(&mut self.rng, run, self.plan.runs.into()).map_err(in_registry)?;
                 active.extend((project.runs_left > 0).then_some(project));
             }
             let chosen = self.rng.usize(..active.len());
@@ -185,53 +94,9 @@ impl Writer<'_> {
                 active.swap_remove(chosen);
             }
         }
-        planted.rows.insert("projects", self.fleet.last().unsigned_abs());
+        planted.rows.insert("projects", self.projects.fleet.last().unsigned_abs());
         planted.rows.insert("project_runs", self.plan.runs.into());
-        Ok(self.fleet)
-    }
-
-    fn begin_project(&mut self, run: i64) -> rusqlite::Result<Active> {
-        self.fleet.facts.push(Facts::default());
-        let (id, count) = (self.fleet.last(), self.count());
-        let rng = &mut self.rng;
-        let habit = self.habits.next().unwrap_or(Habit::Clean);
-        let runs_left = if matches!(habit, Habit::Idle) { 0 } else { rng.u32(20..=50) };
-        let created = words::moment(rng, run, count) - rng.i64(86_400..1_728_000);
-        let begun = runs_left > 0;
-        let completed = begun && rng.u8(..) < 200;
-        let place = if begun {
-            pick(rng, &["executing", "validating", "needs_review", "cancelled"])
-        } else {
-            pick(rng, &["ideation", "clarifying", "planning", "estimating", "pending_approval", "approved"])
-        };
-        let tokens = rng.i64(20_000..4_000_000);
-        self.projects.execute(params![
-            id,
-            words::project_name(rng, id),
-            format!("Asked for by {}", words::person(rng)),
-            words::tags(rng),
-            if completed { "completed" } else { place },
-            format!("artifacts/prds/project-{id}.md"),
-            tokens * 2,
-            words::cents(rng, 500..50_000),
-            pick(rng, &["pause", "warn", "terminate"]),
-            0.82,
-            r#"{"min_pass_rate":0.9,"max_defects":0}"#,
-            tokens,
-            f64::from(rng.u32(30..6_000)),
-            words::cents(rng, 100..40_000),
-            completed.then(|| tokens * rng.i64(70..140) / 100),
-            completed.then(|| f64::from(rng.u32(30..9_000))),
-            completed.then(|| words::cents(rng, 100..60_000)),
-            iso(created),
-            iso(created + 3_600),
-            begun.then(|| iso(created + 7_200)),
-            begun.then(|| iso(created + 10_800)),
-            completed.then(|| iso(created + 1_728_000)),
-        ])?;
-        // The older two fifths of an installation have the older layout.
-        let layout = if run <= self.count() * 2 / 5 { Layout::Older } else { Layout::Newer };
-        Ok(Active { id, habit, runs_left, layout })
+        Ok(self.projects.fleet)
     }
 
     fn write_run(&mut self, id: i64, project: &mut Active, planted: &mut Planted) -> Result<(), DemoError> {
@@ -245,10 +110,10 @@ impl Writer<'_> {
             } else {
                 Some(words::uuid(rng))
             },
-            kind: kind(rng, project.habit),
+            kind: project.habit.kind(rng),
             started_at: iso(started),
-            validation: validation(rng, project.habit),
-            sandbox: sandbox(rng, project.habit),
+            validation: project.habit.validation(rng),
+            sandbox: project.habit.sandbox(rng),
         };
         let nameless = run.uuid.as_deref().unwrap_or_default().is_empty();
         planted.runs_without_id += u64::from(nameless);
@@ -271,7 +136,7 @@ impl Writer<'_> {
         if bare && matches!(run.kind, "baseline" | "hotfix") {
             planted.violation("provider_snapshots");
         }
-        self.fleet.note(&run);
+        self.projects.fleet.note(&run);
         let strata = strata(rng, run.kind);
         if let (Strata::Partly(_), "rehearsal", Schema::Newer) = (&strata, run.kind, self.plan.schema) {
             planted.violation("strata_coverage");
@@ -298,34 +163,7 @@ impl Writer<'_> {
         // An older table has no last column.
         let columns = self.runs.parameter_count();
         let written = self.runs.execute(rusqlite::params_from_iter(row.iter().take(columns)));
-        written.map(drop).map_err(|source| DemoError::Registry { path: self.plan.folder.clone(), source })
-    }
-}
-
-fn kind(rng: &mut Rng, habit: Habit) -> &'static str {
-    let practises = matches!(habit, Habit::Rehearsing | Habit::Mixed) && rng.u8(..) < 90;
-    match practises {
-        true if once_in(rng, 3) => "replay",
-        true => "rehearsal",
-        false if once_in(rng, 7) => "hotfix",
-        false => "baseline",
-    }
-}
-
-fn validation(rng: &mut Rng, habit: Habit) -> Option<bool> {
-    match habit {
-        Habit::Waiting | Habit::Mixed if once_in(rng, 8) => None,
-        Habit::Failing | Habit::Mixed if once_in(rng, 8) => Some(false),
-        _ => Some(true),
-    }
-}
-
-fn sandbox(rng: &mut Rng, habit: Habit) -> Option<bool> {
-    match habit {
-        Habit::Sandboxed | Habit::Mixed if once_in(rng, 6) => Some(true),
-        // Nobody knows is not yes.
-        _ if once_in(rng, 40) => None,
-        _ => Some(false),
+        written.map(drop).map_err(|source| DemoError::Registry { path: self.plan.registry(), source })
     }
 }
 

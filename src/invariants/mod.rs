@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::verdict::invariants::Severity;
+use crate::verdict::invariants::{Evaluation, Outcome, Severity};
 
 /// One rule, as its `.sql` file states it (contract 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,24 @@ impl fmt::Display for Source {
         match self {
             Self::Builtin(name) => write!(f, "builtin/{name}"),
             Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Invariant {
+    /// What one run saw of this invariant.
+    #[must_use]
+    pub fn evaluation(&self, outcome: Outcome, duration: Duration) -> Evaluation {
+        Evaluation {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            severity: self.severity,
+            runbook: self.runbook.clone(),
+            owner: self.owner.clone(),
+            key: self.key.clone(),
+            outcome,
+            duration,
+            notes: vec![],
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Where do colours stand? Only on a terminal that wants them, and only around our own words.
 
+use std::ffi::OsStr;
+
 use anstyle::{AnsiColor, Style};
 
 use crate::verdict::State;
@@ -14,6 +16,12 @@ pub enum Paint {
 }
 
 impl Paint {
+    /// For a terminal, given `NO_COLOR` (no-color.org: any value but an empty one means none).
+    #[must_use]
+    pub fn for_terminal(no_color: Option<&OsStr>) -> Self {
+        if no_color.is_some_and(|value| !value.is_empty()) { Self::Plain } else { Self::Colour }
+    }
+
     /// `text` in the colour of a state; `None` is a skipped invariant.
     #[must_use]
     pub fn state(self, state: Option<State>, text: &str) -> String {

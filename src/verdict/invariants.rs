@@ -118,10 +118,9 @@ impl Evaluation {
     pub fn state(&self) -> Option<State> {
         match &self.outcome {
             Outcome::Skipped { .. } => None,
-            Outcome::Failed { .. } => Some(State::Unknown),
             Outcome::Checked { violations: 1.., .. } => Some(self.severity.state()),
             Outcome::Checked { errors, .. } if errors.is_empty() => Some(State::Ok),
-            Outcome::Checked { .. } => Some(State::Unknown),
+            Outcome::Checked { .. } | Outcome::Failed { .. } => Some(State::Unknown),
         }
     }
 

@@ -46,7 +46,10 @@ fn play(scene: &str, root: &Path, prepare: impl FnOnce(&mut Command)) {
     let stage = tempfile::tempdir().unwrap();
     std::fs::set_permissions(stage.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let program = stage.path().join("program");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: a descriptor of ours, open for writing, would leak for a moment into what other
+    // tests start, and the copy could not be executed.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
     let script = r#"trap "" XFSZ; ${LIMIT:-:}; exec "$0" --exact "emit::run::hardship::$SCENE" --ignored"#;
     let mut command = Command::new("bash");
     command.args(["-c", script]).arg(program).env("SCENE", scene).env("PLACE", root).current_dir("/");

@@ -99,7 +99,11 @@ impl Passports {
                 }
             };
             let name = entry.file_name();
-            let Some(named) = passport_name(&name) else { continue };
+            let named = match layout(&name) {
+                Layout::Newer(run) => Some(run),
+                Layout::Older => None,
+                Layout::Other => continue,
+            };
             match file::read(&entry.path(), Subject { project, run: named }) {
                 Read::Passport { run, fault } => self.entries.push(pack(project, &run, fault)),
                 Read::OfNoRun => {}
@@ -154,7 +158,7 @@ impl Passports {
         if same.next().is_some() {
             return Some(Fault::Several);
         }
-        Fault::from_code(*one as u8).filter(|fault| *fault != Fault::Unreadable)
+        Fault::from_code(one.to_le_bytes()[0]).filter(|fault| *fault != Fault::Unreadable)
     }
 }
 
@@ -178,10 +182,23 @@ fn name(project: &[u8], run: &[u8]) -> u128 {
     (half(0) << 64 | half(1)) & NAME
 }
 
-/// `Some(None)`: the older layout, whose content names the run; `Some(Some(run_id))`: the newer one.
-fn passport_name(name: &OsStr) -> Option<Option<&[u8]>> {
-    let rest = name.as_bytes().strip_prefix(b"replay_passport")?.strip_suffix(b".json")?;
-    if rest.is_empty() { Some(None) } else { rest.strip_prefix(b"_").map(Some) }
+/// What a file is by its name.
+enum Layout<'a> {
+    /// The name holds the run's id.
+    Newer(&'a [u8]),
+    /// The content names the run.
+    Older,
+    /// No passport.
+    Other,
+}
+
+fn layout(name: &OsStr) -> Layout<'_> {
+    let rest = name.as_bytes().strip_prefix(b"replay_passport").and_then(|rest| rest.strip_suffix(b".json"));
+    match rest {
+        Some([]) => Layout::Older,
+        Some([b'_', run @ ..]) => Layout::Newer(run),
+        _ => Layout::Other,
+    }
 }
 
 fn is_folder(entry: &std::fs::DirEntry) -> bool {

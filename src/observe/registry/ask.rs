@@ -57,7 +57,7 @@ pub fn prepare(connection: &Connection, sql: &str) -> Result<Vec<String>, Error>
     if statement.parameter_count() > 0 {
         return refuse(ffi::SQLITE_ERROR, "it has a parameter, for which nobody gives a value");
     }
-    Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+    Ok(statement.column_names().map(str::to_owned).collect())
 }
 
 /// Whether SQLite answers this statement over one table through an index on just the rows asked for.
@@ -83,6 +83,8 @@ pub struct Columns {
     shown: Vec<(usize, String, bool)>,
     /// Where the row says why it is a violation.
     reason: Option<usize>,
+    /// Texts are shown from beginning to end.
+    whole: bool,
 }
 
 impl Columns {
@@ -94,7 +96,7 @@ impl Columns {
             let kept_back = redact.contains(&name);
             (place, name, kept_back)
         });
-        Self { shown: shown.collect(), reason }
+        Self { shown: shown.collect(), reason, whole: false }
     }
 
     /// The key first, then `show`, or where that is empty everything else; a column called `reason` is
@@ -109,12 +111,13 @@ impl Columns {
         let order = key.iter().chain(rest);
         let shown =
             order.filter_map(|name| Some((place(name)?, name.clone(), redact.contains(name)))).collect();
-        Self { shown, reason }
+        Self { shown, reason, whole: false }
     }
 
-    /// The names in the order in which they are shown.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.shown.iter().map(|(_, name, _)| name.as_str())
+    /// The same columns, with every text from beginning to end.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self { whole: true, ..self }
     }
 
     /// A row as people see it.
@@ -122,14 +125,15 @@ impl Columns {
     /// # Errors
     /// SQLite's own.
     pub fn show(&self, row: &Row<'_>) -> Result<SampleRow, Error> {
+        let most = if self.whole { usize::MAX } else { LONGEST_TEXT };
         let mut cells = Vec::with_capacity(self.shown.len());
         for (place, name, kept_back) in &self.shown {
-            let value = if *kept_back { Cell::Redacted } else { cell(row.get_ref(*place)?) };
+            let value = if *kept_back { Cell::Redacted } else { cell(row.get_ref(*place)?, most) };
             cells.push((name.clone(), value));
         }
         let reason = match self.reason.map(|place| row.get_ref(place)).transpose()? {
             None | Some(ValueRef::Null) => None,
-            Some(value) => Some(match cell(value) {
+            Some(value) => Some(match cell(value, most) {
                 Cell::Text(text) => text,
                 Cell::Integer(number) => number.to_string(),
                 Cell::Real(number) => number.to_string(),
@@ -140,13 +144,13 @@ impl Columns {
     }
 }
 
-fn cell(value: ValueRef<'_>) -> Cell {
+fn cell(value: ValueRef<'_>, most: usize) -> Cell {
     match value {
         ValueRef::Null => Cell::Null,
         ValueRef::Integer(number) => Cell::Integer(number),
         ValueRef::Real(number) => Cell::Real(number),
         ValueRef::Blob(bytes) => Cell::Blob(bytes.len()),
-        ValueRef::Text(bytes) => match bytes.get(..LONGEST_TEXT) {
+        ValueRef::Text(bytes) => match bytes.get(..most) {
             None => Cell::Text(String::from_utf8_lossy(bytes).into_owned()),
             Some(start) => {
                 // A character that the cut went through is left out.
@@ -187,7 +191,9 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_at_a_character() {
         let text = format!("{}ü{}", "x".repeat(LONGEST_TEXT - 1), "y".repeat(10_000_000));
-        let Cell::Text(shown) = cell(ValueRef::Text(text.as_bytes())) else { panic!("no text") };
+        let Cell::Text(shown) = cell(ValueRef::Text(text.as_bytes()), LONGEST_TEXT) else {
+            panic!("no text")
+        };
         assert_eq!(shown, format!("{}…", "x".repeat(LONGEST_TEXT - 1)));
     }
 }

@@ -71,7 +71,7 @@ impl Found {
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// The run as a whole was stopped: what was found until then counts.
-    Stopped(Stop),
+    Stopped,
     /// It took longer than its invariant allows.
     Timeout,
     /// SQLite's words.
@@ -289,7 +289,7 @@ impl Board {
         };
         let whole = Arc::clone(&state.scan);
         let elapsed = state.elapsed();
-        if matches!(failure, Failure::Stopped(_)) {
+        if matches!(failure, Failure::Stopped) {
             return;
         }
         if whole.members.len() + usize::from(whole.fold.is_some()) > 1 {
@@ -339,7 +339,7 @@ impl Board {
         let timeout = self.limits.get(query.invariant).map(|limit| limit.0);
         match answer {
             Ok(outcome) => work.settle(query.invariant, outcome, elapsed),
-            Err(Failure::Stopped(_)) => {}
+            Err(Failure::Stopped) => {}
             Err(failure) => work.settle(query.invariant, Outcome::failed(&failure, timeout), elapsed),
         }
         drop(work);
@@ -416,12 +416,12 @@ impl ScanState {
 
 impl Failure {
     fn is_stop(&self) -> bool {
-        matches!(self, Self::Stopped(_))
+        matches!(self, Self::Stopped)
     }
 
     fn sentence(&self) -> String {
         match self {
-            Self::Stopped(_) => "stopped".to_owned(),
+            Self::Stopped => "stopped".to_owned(),
             Self::Timeout => "it took longer than its timeout".to_owned(),
             Self::Error(words) => words.clone(),
         }

@@ -79,7 +79,7 @@ pub fn evaluate(
     for attempt in 1..=TRIES {
         let shared = Arc::new(Shared::new(question.artifacts.clone()));
         let tables = tables(question.catalogue);
-        let session = Session::open(question.database, tables, &shared, &question.cancel, attempt > 1)?;
+        let session = Session::open(question.database, &tables, &shared, &question.cancel, attempt > 1)?;
         let (found, access) = (session.found.clone(), session.access);
         let evaluated = attempt_once(question, session, &shared, progress)?;
         // Nobody locked the file: what was read is true only of a file that stayed the same.
@@ -90,7 +90,8 @@ pub fn evaluate(
     Err(RegistryError::Changing { path: question.database.to_owned(), tries: TRIES }.into())
 }
 
-fn tables(catalogue: &[Invariant]) -> impl Iterator<Item = &str> + Clone {
+/// Every table that a run asks about.
+pub fn tables(catalogue: &[Invariant]) -> impl Iterator<Item = &str> + Clone {
     catalogue
         .iter()
         .flat_map(|invariant| {
@@ -192,16 +193,8 @@ fn evaluations(catalogue: &[Invariant], outcomes: Vec<Settled>) -> Vec<Evaluatio
     catalogue
         .iter()
         .zip(outcomes)
-        .map(|(invariant, (outcome, duration))| Evaluation {
-            id: invariant.id.clone(),
-            title: invariant.title.clone(),
-            severity: invariant.severity,
-            runbook: invariant.runbook.clone(),
-            owner: invariant.owner.clone(),
-            key: invariant.key.clone(),
-            outcome: with_minimum(outcome, invariant.min_examined),
-            duration,
-            notes: vec![],
+        .map(|(invariant, (outcome, duration))| {
+            invariant.evaluation(with_minimum(outcome, invariant.min_examined), duration)
         })
         .collect()
 }

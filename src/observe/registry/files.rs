@@ -12,7 +12,7 @@ use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use super::error::{RegistryError, beside};
 use crate::observe::cancel::Cancel;
 
-/// The bytes on which SQLite's processes lock each other out (sqlite3.c, "PENDING_BYTE").
+/// The bytes on which SQLite's processes lock each other out (`PENDING_BYTE` in its source).
 const SHARED_FIRST: u64 = 0x4000_0002;
 const SHARED_SIZE: u64 = 510;
 

@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 
 use super::facts::{Facts, HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
-use super::json::{formula_fault, object_entries};
+use super::json::{FormulaFault, formula_fault, object_entries};
 use super::memo::Memo;
 use super::shared::Shared;
 use crate::observe::passports::{Fault, Passports};
@@ -26,12 +26,7 @@ pub fn register(connection: &Connection, shared: &Arc<Shared>) -> Result<(), Err
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     let formulas = Memo::new();
     connection.create_scalar_function("formula_fault", 1, pure, move |context| {
-        let judge = |text: &[u8]| formula_fault(text).map(|fault| fault.to_string());
-        Ok(match json_text(context.get_raw(0)) {
-            Json::Null => None,
-            Json::Text(text) => formulas.of(text, judge),
-            Json::Other(text) => judge(text.as_bytes()),
-        })
+        Ok(formula_of(context.get_raw(0), &formulas))
     })?;
     let objects = Memo::new();
     connection.create_scalar_function("object_entries", 1, pure, move |context| {
@@ -54,6 +49,9 @@ pub fn register(connection: &Connection, shared: &Arc<Shared>) -> Result<(), Err
             Ok(facts.of(context.get_raw(0)) & mask == meaning)
         })?;
     }
+    // Without an argument SQLite asks once per statement, and then no row asks for its passport.
+    let files = shared.artifacts.is_some();
+    connection.create_scalar_function("passports_are_read", 0, pure, move |_| Ok(files))?;
     let shared = Arc::clone(shared);
     connection.create_scalar_function("passport_fault", 2, pure, move |context| {
         let Some(artifacts) = &shared.artifacts else { return Ok(None) };
@@ -83,23 +81,18 @@ fn spelling<'a>(value: ValueRef<'a>, text: &'a mut String) -> Option<&'a [u8]> {
     Some(text.as_bytes())
 }
 
-enum Json<'a> {
-    Null,
-    Text(&'a [u8]),
-    Other(String),
-}
-
 /// A number in a text column is its own JSON; a blob is no text, and so no JSON by RFC 8259.
-fn json_text(value: ValueRef<'_>) -> Json<'_> {
+fn formula_of(value: ValueRef<'_>, formulas: &Memo<Option<String>>) -> Option<String> {
+    let judge = |text: &[u8]| formula_fault(text).map(|fault| fault.to_string());
     match value {
-        ValueRef::Null => Json::Null,
-        ValueRef::Text(text) => Json::Text(text),
-        ValueRef::Integer(number) => Json::Other(number.to_string()),
-        ValueRef::Real(number) => Json::Other(number.to_string()),
-        ValueRef::Blob(_) => Json::Other("\u{fffd}".to_owned()),
+        ValueRef::Null => None,
+        ValueRef::Text(text) => formulas.of(text, judge),
+        ValueRef::Integer(number) => judge(number.to_string().as_bytes()),
+        ValueRef::Real(number) => judge(number.to_string().as_bytes()),
+        ValueRef::Blob(_) => Some(FormulaFault::NotJson.to_string()),
     }
 }
 
-fn told(words: impl ToString) -> Error {
+fn told(words: &(impl ToString + ?Sized)) -> Error {
     Error::UserFunctionError(words.to_string().into())
 }

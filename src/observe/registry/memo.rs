@@ -10,10 +10,13 @@ const PLACES: usize = 1 << 9;
 /// Longer texts seldom repeat, and would cost memory.
 const LONGEST: usize = 512;
 
+/// A text and what was said of it.
+type Place<T> = Option<(Box<[u8]>, T)>;
+
 /// What was said of the texts seen last.
 pub struct Memo<T> {
     hasher: RandomState,
-    places: RefCell<Vec<Option<(Box<[u8]>, T)>>>,
+    places: RefCell<Vec<Place<T>>>,
 }
 
 impl<T: Clone> Memo<T> {

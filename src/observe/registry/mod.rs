@@ -1,5 +1,6 @@
 //! What does the registry hold? One snapshot of a live SQLite file, asked by several readers at once.
 
+mod alone;
 mod ask;
 mod board;
 pub mod error;
@@ -19,6 +20,7 @@ mod shared;
 mod snapshot;
 mod vfs;
 
+pub use alone::{RowsError, explain, rows};
 pub use error::RegistryError;
 pub use evaluate::{EvaluateError, Evaluated, Question, evaluate};
 pub use plan::Refused;

@@ -55,7 +55,7 @@ impl Gate {
         let stopped = self.state.lock().unwrap_or_else(PoisonError::into_inner).1;
         match (error.sqlite_error_code(), stopped) {
             (Some(ErrorCode::OperationInterrupted), Some(Stop::Timeout)) => Failure::Timeout,
-            (Some(ErrorCode::OperationInterrupted), Some(stop)) => Failure::Stopped(stop),
+            (Some(ErrorCode::OperationInterrupted), Some(_)) => Failure::Stopped,
             _ => Failure::Error(words(error)),
         }
     }
@@ -158,6 +158,15 @@ fn count(row: &Row<'_>, column: usize) -> Result<u64, Error> {
     row.get::<_, i64>(column).map(i64::unsigned_abs)
 }
 
+/// The facts per project, from one pass of its own.
+///
+/// # Errors
+/// SQLite's own.
+pub fn fold_runs(connection: &Connection, scan: &Scan) -> Result<Facts, Error> {
+    let most = vec![0; scan.members.len()];
+    fold(connection, scan, &most, None).map(|chunk| chunk.facts)
+}
+
 fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> Result<Chunk, Error> {
     let mut chunk = Chunk { found: vec![Found::default(); most.len()], examined: 0, facts: Facts::default() };
     select(connection, &scan.fold_sql(range), range, |row| {
@@ -214,10 +223,16 @@ impl Scan {
 
     fn fold_sql(&self, range: Range) -> String {
         let fold = self.fold.as_deref().unwrap_or("0");
+        let any: Vec<_> = self.members.iter().map(|member| format!("({}\n)", member.violates)).collect();
         let bit = |place: usize| 1_i64 << (FACT_BITS + place);
-        let members = self.members.iter().enumerate();
-        let each = members.map(|(place, m)| format!(" | iif({}\n, {}, 0)", m.violates, bit(place)));
-        format!("SELECT {}, project_id, {fold}{} {}", self.rowid, each.collect::<String>(), self.from(range))
+        let each =
+            any.iter().enumerate().map(|(place, violates)| format!("iif({violates}, {}, 0)", bit(place)));
+        // Rows that break nothing are the rule: they are let go before any bit is set.
+        let members = match any.len() {
+            0 => String::new(),
+            _ => format!(" | iif({}, {}, 0)", any.join(" OR "), each.collect::<Vec<_>>().join(" | ")),
+        };
+        format!("SELECT {}, project_id, ({fold}){members} {}", self.rowid, self.from(range))
     }
 }
 

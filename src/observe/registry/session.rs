@@ -45,7 +45,7 @@ impl Session {
     /// Where it cannot be read, with what to do.
     pub fn open<'a>(
         path: &Path,
-        tables: impl Iterator<Item = &'a str> + Clone,
+        tables: &(impl Iterator<Item = &'a str> + Clone),
         shared: &Arc<Shared>,
         cancel: &Cancel,
         again: bool,

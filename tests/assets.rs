@@ -1,0 +1,36 @@
+//! Does every program have its man page and completions?
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::finish;
+
+#[test]
+fn every_program_has_a_man_page_and_completions_for_three_shells() {
+    // Cargo has built the examples beside the tests.
+    let tests = std::env::current_exe().unwrap();
+    let assets = tests.parent().unwrap().parent().unwrap().join("examples/assets");
+    let share = Path::new(env!("CARGO_TARGET_TMPDIR")).join("assets");
+    let _ = fs::remove_dir_all(&share);
+    finish(common::program(assets, Path::new("/")).arg(&share)).expect_status(0);
+
+    for source in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("bin")).unwrap() {
+        let source = source.unwrap().path();
+        let name = source.file_stem().unwrap().to_str().unwrap();
+        for file in [
+            format!("man/man1/{name}.1"),
+            format!("bash-completion/completions/{name}"),
+            format!("zsh/site-functions/_{name}"),
+            format!("fish/vendor_completions.d/{name}.fish"),
+        ] {
+            let text =
+                fs::read_to_string(share.join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            // A man page escapes its dashes, fish names a long flag without them.
+            assert!(text.contains("timeout"), "{file} does not know --timeout:\n{text}");
+        }
+        let bash = share.join(format!("bash-completion/completions/{name}"));
+        finish(common::program("bash", Path::new("/")).arg("-n").arg(bash)).expect_status(0);
+    }
+}
