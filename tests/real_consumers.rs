@@ -111,3 +111,36 @@ fn a_name_that_promtool_finds_fault_with_is_seen() {
     let Some(seen) = scraped(&[("plms.prom", text)]) else { return };
     seen.expect_status(1).expect_stderr("plms_age_minutes use base unit");
 }
+
+#[test]
+fn what_the_runner_wrote_is_served_whole() {
+    let folder = empty_folder("registry");
+    plms_invariants::demo::small(&folder).expect("target/tmp is writable");
+    let textfiles = empty_folder("textfiles");
+    let mut run = common::program(env!("CARGO_BIN_EXE_plms-invariants"), &folder);
+    run.env("ENV_NAME", "a \"name\" with \\ and |").args(["--env-file", "/dev/null"]);
+    run.args(["--state-dir", "state", "--log-dir", "log", "--artifacts-dir", "artifacts", "--textfile"]);
+    finish(run.arg(&textfiles)).expect_status(2);
+    let written = fs::read_to_string(textfiles.join("plms_invariants.prom")).expect("the runner wrote it");
+    let written = Exposition::read(&written);
+    for name in [
+        "state",
+        "status",
+        "violations",
+        "invariant_state",
+        "invariant_duration_seconds",
+        "examined_rows",
+        "failing_since_timestamp_seconds",
+        "checks",
+        "last_run_timestamp_seconds",
+        "duration_seconds",
+        "database_size_bytes",
+        "build_info",
+    ] {
+        assert!(
+            written.families().contains(&*format!("plms_invariants_{name}")),
+            "{name} is missing\n{written:#?}"
+        );
+    }
+    expect_served_whole(&textfiles, &["plms_invariants.prom"]);
+}
