@@ -1,5 +1,10 @@
 //! Settings: which source wins, what is refused, and that no secret is ever shown.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -8,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use plms_invariants::config::{Flags, KEYS, Origin, SecretSource, Settings, parse};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 /// An env file and an environment.
 struct Host {
@@ -187,6 +194,29 @@ I='~/x'
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    /// Whatever is accepted, a shell reads it the same, and runs nothing.
+    #[test]
+    fn a_shell_agrees_with_every_value_that_is_accepted(pieces in vec(prop::sample::select(PIECES), 0..6)) {
+        let line = format!("K={}", pieces.concat());
+        if let Ok(entries) = parse(&line) {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("env"), &line).unwrap();
+            let mut shell = Command::new("sh");
+            shell.args(["-c", ". ./env && printf %s \"$K\""]).current_dir(folder.path()).env("HOME", "/wrong");
+            let shell = shell.output().unwrap();
+            prop_assert!(shell.status.success() && shell.stderr.is_empty(), "{line:?} {shell:?}");
+            prop_assert_eq!(&String::from_utf8(shell.stdout).unwrap(), &entries[0].value, "{:?}", line);
+        }
+    }
+}
+
+const PIECES: &[&str] = &[
+    "a", "'", "\"", " ", "\t", "#", "$a", "`", "\\", "~", "~/", ":", "=", "&", ";", "|", "*", "?", "(",
+    "{a,b}", "!", "é", "[a]", "<", "%", "@", "+", "-", ",", "/", ".", "\u{a0}",
+];
+
 #[test]
 fn an_unexpanded_template_is_refused_by_name_wherever_it_stands() {
     let said = "still holds an unexpanded ${…}: nothing expands it here, so write the value itself";
@@ -319,4 +349,20 @@ fn several_folders_of_invariants_stand_over_the_configured_one() {
     assert_eq!(host.load().unwrap().invariants.unwrap().value, [PathBuf::from("/etc/i")]);
     host.flags.invariants = vec!["a".into(), "b".into()];
     assert_eq!(host.load().unwrap().invariants.unwrap().value, [PathBuf::from("a"), PathBuf::from("b")]);
+}
+
+#[test]
+fn the_shipped_env_file_is_one_and_so_are_its_examples() {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deployment/plms-invariants.env"))
+            .unwrap();
+    let settings = Host::with_file(&text).load().unwrap();
+    assert!(settings.unknown_keys.is_empty());
+    let uncomment = |line: &str| {
+        line.strip_prefix('#').filter(|l| l.starts_with(|c: char| c.is_ascii_uppercase())).map(str::to_owned)
+    };
+    let all: Vec<String> = text.lines().map(|l| uncomment(l).unwrap_or_else(|| l.to_owned())).collect();
+    let settings = Host::with_file(all.join("\n")).load().unwrap();
+    assert!(settings.unknown_keys.is_empty());
+    assert!(settings.shown().iter().filter(|s| s.origin.contains("env:")).count() >= 8);
 }

@@ -244,6 +244,9 @@ fn quoted(rest: &str, quote: char) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::{SqlError, expression, statement};
 
     fn refusal(text: &str) -> (usize, SqlError) {
@@ -331,4 +334,36 @@ mod tests {
         assert_eq!(expression(" -- a"), Err((0, SqlError::EmptyExpression)));
         assert_eq!(expression("a = 'b"), Err((4, SqlError::Unterminated("a string"))));
     }
+
+    proptest! {
+        /// `SQLite` itself is the judge of where a statement ends.
+        #[test]
+        fn sqlite_finds_no_second_statement_in_what_is_accepted(pieces in vec(prop::sample::select(PIECES), 0..12)) {
+            let text = format!("SELECT {}", pieces.concat());
+            let registry = rusqlite::Connection::open_in_memory().unwrap();
+            if let Ok(statement) = statement(&text) {
+                let prepared = registry.prepare(statement);
+                prop_assert!(!matches!(prepared, Err(rusqlite::Error::MultipleStatement)), "{statement:?}");
+                if let Ok(prepared) = prepared {
+                    prop_assert_eq!(prepared.parameter_count(), 0, "{:?}", statement);
+                }
+            }
+            if expression(&text).is_ok() {
+                let wrapped = format!("SELECT 1 WHERE (\n{text}\n)");
+                let prepared = registry.prepare(&wrapped);
+                prop_assert!(!matches!(prepared, Err(rusqlite::Error::MultipleStatement)), "{wrapped:?}");
+            }
+        }
+
+        #[test]
+        fn no_text_is_too_strange(text in any::<String>()) {
+            let _ = (statement(&text), expression(&text));
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "1", " ", "\n", ";", "'", "''", "\"", "`", "[", "]", "--", "-", "/*", "*/", "/", "*", "(", ")", ",",
+        "a", "x'00'", "?", ":a", "@a", "$a", "#a", "SELECT 2", "é", "\t", "->>", "'$.a'", "1e5", "a$b", "::",
+        "\\",
+    ];
 }

@@ -164,7 +164,8 @@ pub(super) fn since(
     match (report.finish - since).to_std() {
         // Set back, the clock says nothing about an age.
         Err(_) => String::new(),
-        Ok(age) if age.is_zero() => ", new in this run".into(),
+        // The history keeps microseconds, a clock has more.
+        Ok(age) if age.as_millis() == 0 => ", new in this run".into(),
         Ok(age) => {
             format!("{before} for {}, since {}{after}", human(age), since.format("%Y-%m-%d %H:%M UTC"))
         }

@@ -36,6 +36,7 @@ pub struct Finished {
 
 /// `run`: checks the registry, writes every output, prints the verdict, and gives its state.
 pub fn run(asked: &Asked<'_>, flags: &RunFlags, out: &mut Output) -> State {
+    verbs::say_notes(asked.settings);
     match check(asked, flags) {
         Ok(finished) => {
             print(asked, &finished, out);

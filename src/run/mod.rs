@@ -23,9 +23,6 @@ pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
         Ok(settings) => settings,
         Err(error) => return verbs::say_unknown(&error.to_string(), common.is_json(), out),
     };
-    for note in &settings.notes {
-        note_to_stderr(note);
-    }
     let asked = verbs::Asked { common, settings: &settings, now };
     match verb {
         Verb::Run(flags) => invariants::run(&asked, flags, out),
@@ -46,5 +43,5 @@ fn clock() -> DateTime<Utc> {
 
 /// A line for the person at the terminal or the journal; nobody may be listening.
 fn note_to_stderr(note: &str) {
-    let _ = writeln!(io::stderr(), "plms-invariants: {}", one_line(note));
+    let _ = writeln!(io::stderr(), "note: {}", one_line(note));
 }

@@ -106,7 +106,7 @@ fn state_of(word: &str) -> Option<State> {
     [State::Ok, State::Unknown, State::Warning, State::Critical].into_iter().find(|s| s.key() == word)
 }
 
-/// Keeps the file's journal away from a caller's transaction that fails half-way.
+/// All of the work or, where any of it fails, nothing.
 fn in_transaction<T>(
     connection: &mut Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,

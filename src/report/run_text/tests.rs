@@ -100,6 +100,14 @@ fn many_invariants_are_counted_and_their_perfdata_is_four_counts() {
 }
 
 #[test]
+fn a_failure_is_new_though_the_clock_is_finer_than_the_history() {
+    let mut report = mixed();
+    report.finish = at("2025-11-06T07:00:03.412000345Z");
+    let text = output(&report, &failing_since("lane_overrides", "2025-11-06T07:00:03.412Z")).render();
+    assert!(text.contains("lane_overrides: 12408 violations, new in this run: "), "{text}");
+}
+
+#[test]
 fn a_clock_set_back_says_nothing_about_the_age_of_a_failure() {
     let text = output(&mixed(), &failing_since("lane_overrides", "2025-12-01T07:00:00Z")).render();
     assert!(text.contains("WARNING: lane_overrides: 12408 violations: A lane "), "{text}");

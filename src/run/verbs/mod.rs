@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use thiserror::Error;
 
+use super::note_to_stderr;
 use crate::cli::Output;
 use crate::cli::runner::{Common, SelectFlags};
 use crate::config::Settings;
@@ -60,6 +61,7 @@ pub fn list(asked: &Asked<'_>, flags: &SelectFlags, out: &mut Output) -> State {
 
 /// `history`: OK where it could answer.
 pub fn history(asked: &Asked<'_>, limit: usize, out: &mut Output) -> State {
+    say_notes(asked.settings);
     answer(asked, out, |out| history::history(asked, limit, out))
 }
 
@@ -75,6 +77,14 @@ pub fn config_check(asked: &Asked<'_>, out: &mut Output) -> State {
 pub fn catalogue(settings: &Settings) -> Result<Catalogue, CatalogueError> {
     let folders = settings.invariants.as_ref().map_or(&[][..], |s| &s.value);
     Catalogue::load(folders)
+}
+
+/// What the settings came to, for whoever wonders (`STATE_DIR` where nobody would look for it): a line
+/// each on standard error.
+pub fn say_notes(settings: &Settings) {
+    for note in &settings.notes {
+        note_to_stderr(note);
+    }
 }
 
 /// The verb that was asked for has no answer: service output, or a JSON object, of state UNKNOWN.

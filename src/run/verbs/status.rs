@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{Asked, NAME, say_unknown};
+use super::{Asked, NAME, say_notes, say_unknown};
 use crate::cli::Output;
 use crate::config::file::{self, ReadError};
 use crate::report::json;
@@ -24,6 +24,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// `status`: the last run's state, or a worse one where that run is too old to say anything.
 pub fn status(asked: &Asked<'_>, out: &mut Output) -> State {
+    say_notes(asked.settings);
     let path = asked.settings.state_dir.value.join("status.json");
     let (text, record) = match read(&path) {
         Ok(read) => read,
