@@ -1,6 +1,8 @@
 //! What does one invocation do, from its flags to its state? The only place where an error becomes a state.
 
 pub mod invariants;
+pub mod probe;
+mod probe_units;
 mod progress;
 mod signals;
 pub mod verbs;
