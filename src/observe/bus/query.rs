@@ -345,7 +345,8 @@ impl Answers {
         }
         let found = self.listed.get(unit).zip(self.properties.get(unit));
         let (listed, properties) = found.ok_or_else(|| bus.garbage(unit))?;
-        for (name, signature) in needed {
+        // What is not loaded has nothing to tell, and its load state is the verdict.
+        for (name, signature) in needed.iter().filter(|_| listed.load_state == "loaded") {
             if !properties.is_of_type(name, signature) {
                 return Err(bus.garbage(&format!("{name} of {unit}")));
             }

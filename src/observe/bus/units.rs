@@ -73,7 +73,7 @@ fn complete(name: &str, suffix: &str) -> Result<String, BusError> {
     ];
     let bad = || BusError::BadName(name.to_owned());
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b":-_.\\@*?[]!^".contains(&b);
-    if name.is_empty() || !name.bytes().all(allowed) {
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(allowed) {
         return Err(bad());
     }
     let has_type =
