@@ -1,6 +1,7 @@
 //! What do the verbs answer that check nothing?
 
 mod config_check;
+mod demo;
 mod history;
 mod list;
 mod status;
@@ -21,6 +22,7 @@ use crate::report::json;
 use crate::report::plugin::ServiceOutput;
 use crate::verdict::State;
 
+pub use demo::demo;
 pub use status::status;
 
 /// The program's name in service output.
