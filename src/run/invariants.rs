@@ -193,7 +193,7 @@ pub(super) fn terminal_width() -> Option<usize> {
     Some(size.map_or(80, |size| usize::from(size.ws_col)).clamp(40, 500))
 }
 
-fn processors() -> usize {
+pub(super) fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 

@@ -33,7 +33,8 @@ pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
     match verb {
         Verb::Run(flags) => invariants::run(&asked, flags, out),
         Verb::List(flags) => verbs::list(&asked, flags, out),
-        Verb::Explain { .. } | Verb::Rows { .. } => verbs::say_unknown("not yet", false, out),
+        Verb::Explain { id } => verbs::explain(&asked, id, out),
+        Verb::Rows { id, format } => verbs::rows(&asked, id, *format, out),
         Verb::Status => verbs::status(&asked, out),
         Verb::History { limit } => verbs::history(&asked, *limit, out),
         Verb::ConfigCheck => verbs::config_check(&asked, out),
@@ -49,5 +50,9 @@ fn clock() -> DateTime<Utc> {
 
 /// A line for the person at the terminal or the journal; nobody may be listening.
 fn note_to_stderr(note: &str) {
-    let _ = writeln!(io::stderr(), "note: {}", one_line(note));
+    tell_stderr("note", note);
+}
+
+fn tell_stderr(kind: &str, sentence: &str) {
+    let _ = writeln!(io::stderr(), "{kind}: {}", one_line(sentence));
 }
