@@ -152,7 +152,7 @@ impl Bus {
     fn on_bus(connection: Connection, whom: &str, stage: Stage, ssh: Option<Ssh>) -> Self {
         let replies = MessageStream::from(&connection);
         let destination = Some(SYSTEMD);
-        Self { connection, replies, destination, whom: whom.to_owned(), stage, _ssh: ssh }
+        Self { connection, replies, destination, whom: whom.to_owned(), stage, ssh }
     }
 }
 

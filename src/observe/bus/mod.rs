@@ -4,6 +4,8 @@ mod connect;
 mod private;
 mod properties;
 mod query;
+mod questions;
+mod seen;
 mod units;
 
 use std::collections::HashMap;
@@ -140,10 +142,15 @@ pub struct Bus {
     whom: String,
     stage: Stage,
     /// Killed when the conversation ends.
-    _ssh: Option<connect::Ssh>,
+    ssh: Option<connect::Ssh>,
 }
 
 impl Bus {
+    /// Whether systemd runs on another machine, with a monotonic clock of its own.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.ssh.is_some()
+    }
+
     pub(crate) fn stage(&self, stage: &'static str) {
         self.stage.begin(stage);
     }

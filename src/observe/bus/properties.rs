@@ -95,6 +95,17 @@ impl Properties {
         })
     }
 
+    /// A main process has ended, as far as systemd remembers.
+    pub fn has_run(&self) -> bool {
+        self.instant("ExecMainExitTimestamp").is_some()
+    }
+
+    /// An exit status by which systemd may say that it could not start the program.
+    pub fn may_not_have_started(&self) -> bool {
+        let status = self.number("ExecMainStatus").filter(|_| self.number("ExecMainCode") == Some(1));
+        status.is_some_and(exit_names::is_not_started)
+    }
+
     /// The main process ended otherwise than with exit status 0.
     pub fn ended_oddly(&self) -> bool {
         let ending = (self.number("ExecMainCode"), self.number("ExecMainStatus"));

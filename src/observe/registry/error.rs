@@ -82,6 +82,21 @@ fn holder(pid: Option<i32>) -> String {
 }
 
 impl RegistryError {
+    /// Whether a writer that is just opening or closing the registry may be the cause.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound(_)
+                | Self::Folder(_)
+                | Self::Irregular(_)
+                | Self::Empty(_)
+                | Self::Locked { .. }
+                | Self::Changing { .. }
+                | Self::Stopped { .. }
+        )
+    }
+
     /// What a system error on the database file means.
     #[must_use]
     pub fn from_io(path: &Path, error: &std::io::Error) -> Self {

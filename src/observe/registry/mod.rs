@@ -11,6 +11,7 @@ mod functions;
 mod json;
 mod memo;
 mod open;
+mod owners;
 mod plan;
 mod reader;
 mod readers;

@@ -20,9 +20,6 @@ pub enum Access {
     Immutable,
     /// With a -wal, through the -shm of its writers, which is only read.
     Wal,
-    /// With a -wal, taking part in the readers' marks of its -shm: where the -shm has no mark yet
-    /// that a mere onlooker could share.
-    WalMark,
     /// With a -journal: a shared lock keeps a commit out until we are done.
     Rollback,
 }
@@ -87,7 +84,7 @@ fn uri(path: &Path, access: Access) -> String {
     uri.push_str(match access {
         Access::Immutable => "?mode=ro&immutable=1",
         Access::Wal => "?mode=ro&readonly_shm=1",
-        Access::WalMark | Access::Rollback => "?mode=ro",
+        Access::Rollback => "?mode=ro",
     });
     uri
 }

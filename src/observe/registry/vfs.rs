@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use rusqlite::ffi;
 
+use super::owners;
+
 /// The name under which connections ask for it.
 pub const NAME: &CStr = c"plms-reading";
 
@@ -35,6 +37,11 @@ pub fn register() -> Result<(), rusqlite::Error> {
             return ffi::SQLITE_ERROR;
         }
         let _ = SYSTEM.set(system as usize);
+        // SAFETY: it is the default VFS.
+        let code = unsafe { owners::keep(system) };
+        if code != ffi::SQLITE_OK {
+            return code;
+        }
         // SAFETY: `system` was checked; the table is plain data that the default VFS never changes.
         let mut ours = unsafe { *system };
         ours.pNext = ptr::null_mut();

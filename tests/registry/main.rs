@@ -1,0 +1,20 @@
+//! Does the real program tell the truth about a registry that lives, is damaged, or is hostile, and leave it as
+//! it was?
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod build_flags;
+mod changing;
+mod listing;
+mod one_snapshot;
+mod reading;
+mod stage;
+mod writer;
