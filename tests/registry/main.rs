@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bad_registry;
 mod build_flags;
 mod changing;
 mod listing;
