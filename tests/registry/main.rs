@@ -16,6 +16,7 @@ mod build_flags;
 mod changing;
 mod listing;
 mod one_snapshot;
+mod operators;
 mod reading;
 mod stage;
 mod writer;
