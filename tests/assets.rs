@@ -4,17 +4,17 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use common::finish;
 
 #[test]
 fn every_program_has_a_man_page_and_completions_for_three_shells() {
-    // Cargo has built the examples beside the tests.
-    let tests = std::env::current_exe().unwrap();
-    let assets = tests.parent().unwrap().parent().unwrap().join("examples/assets");
     let share = Path::new(env!("CARGO_TARGET_TMPDIR")).join("assets");
     let _ = fs::remove_dir_all(&share);
-    finish(common::program(assets, Path::new("/")).arg(&share)).expect_status(0);
+    let mut assets = Command::new(env!("CARGO"));
+    assets.args(["run", "--quiet", "--locked", "--example", "assets", "--"]).arg(&share);
+    finish(assets.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null())).expect_status(0);
 
     for source in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("bin")).unwrap() {
         let source = source.unwrap().path();

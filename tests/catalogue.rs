@@ -77,6 +77,24 @@ fn the_eight_built_in_invariants_are_the_documented_ones_in_their_order() {
 }
 
 #[test]
+fn the_examples_in_the_documents_are_invariants() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut catalogue = Catalogue::load(&[]).unwrap();
+    for (name, examples) in [("README.md", 1), ("CONTRIBUTING.md", 2)] {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        let blocks: Vec<&str> =
+            text.split("```sql\n").skip(1).map(|b| b.split("```").next().unwrap()).collect();
+        assert_eq!(blocks.len(), examples, "{name}");
+        for (number, block) in blocks.into_iter().enumerate() {
+            // The same example may stand in both.
+            let block = block
+                .replace("id = \"", &format!("id = \"e{number}_{}_", name.to_lowercase().replace(".md", "")));
+            catalogue.add(&block, Source::File(folder.join(name))).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_file_with_every_key_is_read_as_written() {
     let text = r#"/*---
 id = "mine_2"                      # a remark

@@ -1,6 +1,7 @@
 //! What do all programs share at their edge? Flags that are wrong, panics, an output that nobody reads.
 
 mod flags;
+pub mod probe;
 pub mod runner;
 mod stdout;
 

@@ -138,7 +138,7 @@ pub enum DemoError {
     },
     /// A name that an env file cannot hold.
     #[error(
-        "cannot write {} into an env file: a quote, `$`, a backslash or a control character is in it; \
+        "cannot write {} into an env file: a quote, a dollar sign, a backslash, a backtick or a control character is in it; \
          choose a folder with a plainer name",
         path.display()
     )]
@@ -198,7 +198,11 @@ pub fn generate(plan: &Plan) -> Result<Planted, DemoError> {
     if plan.schema == Schema::Older {
         planted.violations.remove("strata_coverage");
     }
-    fill(plan, &unfinished, &mut planted)?;
+    if let Err(error) = fill(plan, &unfinished, &mut planted) {
+        // Half a registry helps nobody, and the disk may be full of it.
+        let _ = fs::remove_file(&unfinished);
+        return Err(error);
+    }
     fs::rename(&unfinished, &registry).map_err(DemoError::write(&registry))?;
     Ok(planted)
 }

@@ -1,12 +1,8 @@
 //! What did the last full run leave in `status.json`?
 
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
+use crate::config::file::{self, ReadError};
 use crate::report::status_record::StatusRecord;
 
 /// No run of ours leaves more; a reader that is given something else does not drown in it.
@@ -24,7 +20,7 @@ pub enum StatusFileError {
         /// The file.
         path: PathBuf,
         /// What stood in the way.
-        source: io::Error,
+        source: ReadError,
     },
     /// It is not what a run leaves.
     #[error("the record of the last run {} is not one: {source}", path.display())]
@@ -42,27 +38,23 @@ pub enum StatusFileError {
 ///
 /// [`StatusFileError`]; none of them says that all is well.
 pub fn read(path: &Path) -> Result<StatusRecord, StatusFileError> {
-    let text = read_text(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => StatusFileError::Absent(path.to_owned()),
-        _ => StatusFileError::Unreadable { path: path.to_owned(), source },
-    })?;
-    StatusRecord::parse(&text).map_err(|source| StatusFileError::Strange { path: path.to_owned(), source })
+    read_with_text(path).map(|(record, _)| record)
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
-    // NONBLOCK: a FIFO opens at once, and is refused below.
-    let file =
-        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
-    let seen = file.metadata()?;
-    if !seen.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+/// As [`read`], with the text for whoever hands it on.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_with_text(path: &Path) -> Result<(StatusRecord, String), StatusFileError> {
+    let text = file::read(path, LONGEST).map_err(|source| match source {
+        ReadError::NotThere => StatusFileError::Absent(path.to_owned()),
+        source => StatusFileError::Unreadable { path: path.to_owned(), source },
+    })?;
+    match StatusRecord::parse(&text) {
+        Ok(record) => Ok((record, text)),
+        Err(source) => Err(StatusFileError::Strange { path: path.to_owned(), source }),
     }
-    if seen.len() > LONGEST {
-        return Err(io::Error::other("it is longer than any that a run leaves"));
-    }
-    let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 #[cfg(test)]

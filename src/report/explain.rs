@@ -34,6 +34,29 @@ pub struct Explanation<'a> {
     pub errors: Vec<String>,
 }
 
+impl<'a> Explanation<'a> {
+    /// What an invariant's file alone says, and why there is no more.
+    #[must_use]
+    pub fn unanswered(invariant: &'a Invariant, error: String) -> Self {
+        let sql = match &invariant.body {
+            Body::Rows { table, violates, .. } => format!("SELECT * FROM {table} WHERE {violates}"),
+            Body::Query { sql } => sql.clone(),
+        };
+        Self {
+            invariant,
+            sql,
+            plan: vec![],
+            full_scans: vec![],
+            examined: None,
+            violations: None,
+            took: None,
+            index: None,
+            notes: vec![],
+            errors: vec![error],
+        }
+    }
+}
+
 /// One line of a query plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanStep {
@@ -125,14 +148,17 @@ fn facts(i: &Invariant) -> Vec<(&'static str, String)> {
 }
 
 fn costs(seen: &Explanation<'_>) -> Vec<(&'static str, String)> {
-    let number = |n: Option<u64>| n.map_or_else(|| "not known".to_owned(), |n| n.to_string());
+    let known = |value: Option<String>| value.unwrap_or_else(|| "not known".to_owned());
+    let number = |n: Option<u64>| known(n.map(|n| n.to_string()));
+    // Without a plan nothing is known of scans, and so nothing of an index.
+    let planned = |value: String| known((!seen.plan.is_empty()).then_some(value));
     let scans = if seen.full_scans.is_empty() { "none".to_owned() } else { seen.full_scans.join(" ") };
     vec![
-        ("full scans", scans),
+        ("full scans", planned(scans)),
         ("rows examined", number(seen.examined)),
         ("violations", number(seen.violations)),
-        ("time", seen.took.map_or_else(|| "not known".to_owned(), human)),
-        ("index", seen.index.clone().unwrap_or_else(|| "none would help".to_owned())),
+        ("time", known(seen.took.map(human))),
+        ("index", planned(seen.index.clone().unwrap_or_else(|| "none found".to_owned()))),
     ]
 }
 
@@ -230,7 +256,7 @@ Cost
             invariant: &invariant,
             sql: "SELECT 1".into(),
             plan: vec![step(1, 2), step(2, 1)],
-            full_scans: vec![],
+            full_scans: vec!["t".into()],
             examined: None,
             violations: None,
             took: None,
@@ -240,10 +266,15 @@ Cost
         };
         let text = text(&seen);
         assert!(
-            text.contains("full scans    none\n  rows examined not known\n  violations    not known\n"),
+            text.contains("full scans    t\n  rows examined not known\n  violations    not known\n"),
             "{text}"
         );
         assert!(text.ends_with("error: no such column: a\n"), "{text}");
         assert_eq!(object(&seen)["examined"], Value::Null);
+        let unasked = super::text(&Explanation::unanswered(&invariant, "no registry".into()));
+        assert!(
+            unasked.contains("full scans    not known\n") && unasked.contains("index         not known\n"),
+            "{unasked}"
+        );
     }
 }

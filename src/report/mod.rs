@@ -13,6 +13,8 @@ pub mod json;
 pub mod log;
 pub mod paint;
 pub mod plugin;
+pub mod probe;
+pub mod probe_metrics;
 pub mod rows;
 pub mod run_json;
 pub mod run_terminal;

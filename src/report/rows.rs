@@ -74,18 +74,32 @@ impl<W: Write> RowsWriter<W> {
     /// Where the output takes no more.
     pub fn finish(mut self) -> io::Result<u64> {
         self.begin()?;
+        let count = self.count;
+        if let Some(mut out) = self.end()? {
+            let rows = if count == 1 { "row" } else { "rows" };
+            writeln!(out, "{count} {rows}")?;
+            out.flush()?;
+        }
+        Ok(count)
+    }
+
+    /// Writes what was found so far, without saying that it is all.
+    ///
+    /// # Errors
+    /// Where the output takes no more.
+    pub fn stop(self) -> io::Result<()> {
+        self.end().map(|_| ())
+    }
+
+    /// A table's output comes back.
+    fn end(self) -> io::Result<Option<W>> {
         match self.to {
-            To::Table(table) => {
-                let mut out = table.finish()?;
-                let rows = if self.count == 1 { "row" } else { "rows" };
-                writeln!(out, "{} {rows}", self.count)?;
-                out.flush()?;
-            }
+            To::Table(table) => return table.finish().map(Some),
             To::Csv(mut writer) => writer.flush()?,
             To::Jsonl(mut out) => out.flush()?,
             To::Unbegun(..) | To::Gone => {}
         }
-        Ok(self.count)
+        Ok(None)
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -161,13 +175,13 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    const HOSTILE: &str = "a\"b,c\nd\u{1b}[31m\u{202e}|";
+    const HOSTILE: &str = "a\u{7}\"b,c\nd\u{1b}[31m\u{202e}|";
 
     #[test]
     fn a_table_is_for_eyes() {
         let expected = "\
 id  name                           none  blob             secret      reason
-7   a\"b,c\\nd\\u{1b}[31m\\u{202e}|  NULL  (blob, 3 bytes)  (redacted)  because
+7   a\\u{7}\"b,c\\nd\\u{1b}[31m\\u{202e}|  NULL  (blob, 3 bytes)  (redacted)  because
 1 row
 ";
         let got = render(RowsFormat::Table, &[row(7, HOSTILE)]);
@@ -194,7 +208,7 @@ id  name                           none  blob             secret      reason
     fn csv_has_a_header_and_holds_cells_together_with_quotes() {
         let text = render(RowsFormat::Csv, &[row(7, HOSTILE)]);
         let expected = "id,name,none,blob,secret,reason\n\
-                        7,\"a\"\"b,c\nd\\u{1b}[31m\\u{202e}|\",NULL,\"(blob, 3 bytes)\",(redacted),because\n";
+                        7,\"a\\u{7}\"\"b,c\nd\\u{1b}[31m\\u{202e}|\",NULL,\"(blob, 3 bytes)\",(redacted),because\n";
         assert_eq!(text, expected);
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(reader.records().count(), 1);

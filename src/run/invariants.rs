@@ -186,14 +186,14 @@ fn say_where(report: &Report, outputs: &Outputs) {
 }
 
 /// The columns of a terminal on standard output; `None` for a pipe, a file or the journal.
-fn terminal_width() -> Option<usize> {
+pub(super) fn terminal_width() -> Option<usize> {
     let stdout = std::io::stdout();
     let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok())?;
     // A terminal that does not tell its size has the usual one.
     Some(size.map_or(80, |size| usize::from(size.ws_col)).clamp(40, 500))
 }
 
-fn processors() -> usize {
+pub(super) fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 

@@ -1,6 +1,8 @@
 //! What does one invocation do, from its flags to its state? The only place where an error becomes a state.
 
 pub mod invariants;
+pub mod probe;
+mod probe_units;
 mod progress;
 mod signals;
 pub mod verbs;
@@ -19,6 +21,10 @@ use crate::verdict::State;
 pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
     let Invocation { common, verb } = invocation;
     let now = clock();
+    // Before the settings: a demo has its own, and broken ones are no reason not to show one.
+    if let Verb::Demo(flags) = verb {
+        return verbs::demo(common, flags, now, out);
+    }
     let settings = match Settings::load(&common.settings(), &|name| std::env::var_os(name)) {
         Ok(settings) => settings,
         Err(error) => return verbs::say_unknown(&error.to_string(), common.is_json(), out),
@@ -27,7 +33,8 @@ pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
     match verb {
         Verb::Run(flags) => invariants::run(&asked, flags, out),
         Verb::List(flags) => verbs::list(&asked, flags, out),
-        Verb::Explain { .. } | Verb::Rows { .. } => verbs::say_unknown("not yet", false, out),
+        Verb::Explain { id } => verbs::explain(&asked, id, out),
+        Verb::Rows { id, format } => verbs::rows(&asked, id, *format, out),
         Verb::Status => verbs::status(&asked, out),
         Verb::History { limit } => verbs::history(&asked, *limit, out),
         Verb::ConfigCheck => verbs::config_check(&asked, out),
@@ -43,5 +50,9 @@ fn clock() -> DateTime<Utc> {
 
 /// A line for the person at the terminal or the journal; nobody may be listening.
 fn note_to_stderr(note: &str) {
-    let _ = writeln!(io::stderr(), "note: {}", one_line(note));
+    tell_stderr("note", note);
+}
+
+fn tell_stderr(kind: &str, sentence: &str) {
+    let _ = writeln!(io::stderr(), "{kind}: {}", one_line(sentence));
 }

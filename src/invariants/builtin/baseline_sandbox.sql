@@ -4,7 +4,7 @@ title = "Baseline runs do not write into the sandbox"
 severity = "warning"
 tags = ["standard"]
 table = "project_runs"
-violates = "run_kind = 'baseline' AND write_sandbox = 1"
+violates = "write_sandbox = 1 AND run_kind = 'baseline'"
 reason = "'a baseline run with write_sandbox = 1'"
 key = ["id"]
 show = ["project_id", "run_id", "started_at"]

@@ -213,20 +213,26 @@ impl Scan {
     }
 
     fn count_sql(&self, range: Range) -> String {
-        let counts = self.members.iter().map(|m| format!(", count(*) FILTER (WHERE {}\n)", m.violates));
+        let counts = self.members.iter().map(|m| format!(", count(*) FILTER (WHERE {})", m.violates));
         format!("SELECT count(*){} {}", counts.collect::<String>(), self.from(range))
     }
 
     fn rows_sql(&self, violates: &str, range: Range) -> String {
-        format!("SELECT {} {} AND ({violates}\n)", self.rowid, self.from(range))
+        format!("SELECT {} {} AND ({violates})", self.rowid, self.from(range))
     }
 
     fn fold_sql(&self, range: Range) -> String {
         let fold = self.fold.as_deref().unwrap_or("0");
+        let any: Vec<_> = self.members.iter().map(|member| format!("({})", member.violates)).collect();
         let bit = |place: usize| 1_i64 << (FACT_BITS + place);
-        let members = self.members.iter().enumerate();
-        let each = members.map(|(place, m)| format!(" | iif({}\n, {}, 0)", m.violates, bit(place)));
-        format!("SELECT {}, project_id, {fold}{} {}", self.rowid, each.collect::<String>(), self.from(range))
+        let each =
+            any.iter().enumerate().map(|(place, violates)| format!("iif({violates}, {}, 0)", bit(place)));
+        // Rows that break nothing are the rule: they are let go before any bit is set.
+        let members = match any.len() {
+            0 => String::new(),
+            _ => format!(" | iif({}, {}, 0)", any.join(" OR "), each.collect::<Vec<_>>().join(" | ")),
+        };
+        format!("SELECT {}, project_id, ({fold}){members} {}", self.rowid, self.from(range))
     }
 }
 

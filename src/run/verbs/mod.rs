@@ -1,6 +1,8 @@
 //! What do the verbs answer that check nothing?
 
+mod alone;
 mod config_check;
+mod demo;
 mod history;
 mod list;
 mod status;
@@ -11,16 +13,19 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use thiserror::Error;
 
-use super::note_to_stderr;
+use super::{note_to_stderr, tell_stderr};
 use crate::cli::Output;
 use crate::cli::runner::{Common, SelectFlags};
 use crate::config::Settings;
 use crate::emit::state::StateError;
 use crate::invariants::{Catalogue, CatalogueError, SelectionError};
+use crate::observe::registry::RowsError;
 use crate::report::json;
 use crate::report::plugin::ServiceOutput;
+use crate::report::rows::RowsFormat;
 use crate::verdict::State;
 
+pub use demo::demo;
 pub use status::status;
 
 /// The program's name in service output.
@@ -49,9 +54,19 @@ pub enum VerbError {
     /// No history.
     #[error(transparent)]
     State(#[from] StateError),
+    /// No rows, or not all of them.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
     /// Nobody takes the output; the program's edge says so.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl VerbError {
+    fn is_broken_pipe(&self) -> bool {
+        let (Self::Output(error) | Self::Rows(RowsError::Output(error))) = self else { return false };
+        error.kind() == io::ErrorKind::BrokenPipe
+    }
 }
 
 /// `list`: OK where it could answer.
@@ -68,6 +83,28 @@ pub fn history(asked: &Asked<'_>, limit: usize, out: &mut Output) -> State {
 /// `config check`: OK where it could answer.
 pub fn config_check(asked: &Asked<'_>, out: &mut Output) -> State {
     answer(asked, out, |out| config_check::config_check(asked, out))
+}
+
+/// `explain`: OK where it could answer.
+pub fn explain(asked: &Asked<'_>, id: &str, out: &mut Output) -> State {
+    alone::explain(asked, id, out)
+        .unwrap_or_else(|error| say_unknown(&error.to_string(), asked.common.is_json(), out))
+}
+
+/// `rows`: OK where it could answer, whatever the number of rows.
+pub fn rows(asked: &Asked<'_>, id: &str, format: RowsFormat, out: &mut Output) -> State {
+    match (alone::rows(asked, id, format, out), format) {
+        (Ok(()), _) => State::Ok,
+        (Err(error), RowsFormat::Table) => say_unknown(&error.to_string(), false, out),
+        (Err(error), RowsFormat::Jsonl | RowsFormat::Csv) => {
+            // Whoever reads these from standard output reads rows, and nothing else; whoever has stopped
+            // reading (`| head`) knows.
+            if !error.is_broken_pipe() {
+                tell_stderr("UNKNOWN", &error.to_string());
+            }
+            State::Unknown
+        }
+    }
 }
 
 /// The catalogue that the settings name.

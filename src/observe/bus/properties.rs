@@ -1,0 +1,163 @@
+//! What did systemd say? Its values, converted once: microseconds become instants, two numbers become none.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use zbus::OwnedVariant;
+
+use crate::verdict::clock::Stamp;
+use crate::verdict::exit_names;
+
+/// Path, arguments, whether failure is ignored, four times, pid, code, status.
+type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
+
+/// The properties of one unit that were asked for and exist.
+#[derive(Debug, Default)]
+pub(super) struct Properties(HashMap<String, OwnedVariant>);
+
+/// A time on the bus is microseconds; 0 is "never", the greatest number "not waiting".
+fn microseconds(raw: u64) -> Option<Duration> {
+    (raw != 0 && raw != u64::MAX).then(|| Duration::from_micros(raw))
+}
+
+impl Properties {
+    pub fn insert(&mut self, name: &str, value: OwnedVariant) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    pub fn extend(&mut self, all: HashMap<String, OwnedVariant>) {
+        self.0.extend(all);
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn get<T: TryFrom<OwnedVariant>>(&self, name: &str) -> Option<T> {
+        self.0.get(name)?.try_clone().ok()?.try_into().ok()
+    }
+
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name)
+    }
+
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        self.get(name).unwrap_or_default()
+    }
+
+    pub fn is_set(&self, name: &str) -> Option<bool> {
+        self.get(name)
+    }
+
+    pub fn number(&self, name: &str) -> Option<i32> {
+        self.get(name)
+    }
+
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        microseconds(self.get(name)?)
+    }
+
+    pub fn instant(&self, name: &str) -> Option<DateTime<Utc>> {
+        let micros = i64::try_from(self.duration(name)?.as_micros()).ok()?;
+        DateTime::from_timestamp_micros(micros).filter(|at| at.timestamp() < END_OF_TIME)
+    }
+
+    /// A pair of instants: `name` and `nameMonotonic`.
+    pub fn stamp(&self, name: &str) -> Option<Stamp> {
+        let monotonic = self.duration(&format!("{name}Monotonic"));
+        Some(Stamp { realtime: self.instant(name)?, monotonic })
+    }
+
+    /// Whether there is such a property, of that type.
+    pub fn is_of_type(&self, name: &str, signature: &str) -> bool {
+        self.0.get(name).is_some_and(|value| value.value_signature().to_string() == signature)
+    }
+
+    /// Systemd's own sentence about a unit that it could not load.
+    pub fn load_error(&self) -> Option<String> {
+        let (_, text): (String, String) = self.get("LoadError")?;
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// The first command beside the main process that did not end well.
+    pub fn failed_command(&self) -> Option<String> {
+        ["ExecStartPre", "ExecStartPost"].iter().find_map(|list| {
+            let commands = self.array::<Command>(list);
+            let failed =
+                commands.into_iter().find(|c| !c.2 && (c.8, c.9) != (0, 0) && (c.8, c.9) != (1, 0))?;
+            let (path, code, status) = (failed.0, failed.8, failed.9);
+            let how = match code {
+                1 => format!("exit status {}", exit_names::exit_status(status)),
+                _ => format!("killed by {}", exit_names::signal(status)),
+            };
+            Some(format!("{list}={path}: {how}"))
+        })
+    }
+
+    /// A main process has ended, as far as systemd remembers.
+    pub fn has_run(&self) -> bool {
+        self.instant("ExecMainExitTimestamp").is_some()
+    }
+
+    /// An exit status by which systemd may say that it could not start the program.
+    pub fn may_not_have_started(&self) -> bool {
+        let status = self.number("ExecMainStatus").filter(|_| self.number("ExecMainCode") == Some(1));
+        status.is_some_and(exit_names::is_not_started)
+    }
+
+    /// The main process ended otherwise than with exit status 0.
+    pub fn ended_oddly(&self) -> bool {
+        let ending = (self.number("ExecMainCode"), self.number("ExecMainStatus"));
+        !matches!(ending, (Some(0 | 1), Some(0)))
+    }
+
+    /// Whether SuccessExitStatus= or a `-` before the command make such an ending a success; `None` where
+    /// that was not asked. systemd.service(5), "SuccessExitStatus=".
+    pub fn accepts_ending(&self) -> Option<bool> {
+        let (codes, signals): (Vec<i32>, Vec<i32>) = self.get("SuccessExitStatus")?;
+        let (code, status) = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);
+        let is_ignored =
+            self.array::<Command>("ExecStart").iter().any(|c| c.2 && (c.8, c.9) == (code, status));
+        let is_daemon = self.text("Type").is_some_and(|kind| kind != "oneshot");
+        let is_listed = match code {
+            1 => codes.contains(&status),
+            // SIGHUP, SIGINT, SIGPIPE and SIGTERM end a daemon cleanly.
+            _ => signals.contains(&status) || (is_daemon && [1, 2, 13, 15].contains(&status)),
+        };
+        Some(is_ignored || is_listed)
+    }
+
+    pub fn array<T>(&self, name: &str) -> Vec<T>
+    where
+        Vec<T>: TryFrom<OwnedVariant>,
+    {
+        self.get::<Vec<T>>(name).unwrap_or_default()
+    }
+}
+
+/// The year 10000: what is later is no time that anybody meant, and has no RFC 3339 form.
+const END_OF_TIME: i64 = 253_402_300_800;
+
+#[cfg(test)]
+mod tests {
+    use zbus::Variant;
+
+    use super::*;
+
+    fn of(value: u64) -> Properties {
+        let mut properties = Properties::default();
+        properties.insert("X", Variant::U64(value).try_into().unwrap());
+        properties
+    }
+
+    #[test]
+    fn neither_zero_nor_the_greatest_number_is_a_time() {
+        for raw in [0, u64::MAX, u64::MAX - 1, i64::MAX as u64, 253_402_300_800_000_000] {
+            assert_eq!(of(raw).instant("X"), None, "{raw}");
+        }
+        assert_eq!(of(1_800_000_000_000_000).instant("X"), DateTime::from_timestamp(1_800_000_000, 0));
+        assert_eq!(of(5).instant("Y"), None);
+        assert_eq!(of(5).text("X"), None, "of another type");
+    }
+}

@@ -1,0 +1,211 @@
+//! How many round trips does a verdict need? One where all is well, and more where something is odd.
+
+use std::collections::HashMap;
+
+use super::properties::Properties;
+use super::questions::{self, MANAGER, Property, TIMER};
+use super::units::{self, Listed, Names};
+use super::{Body, Bus, BusError, Call, Refusal};
+use crate::verdict::clock::Stamp;
+use crate::verdict::job::Job;
+use crate::verdict::timer::Timer;
+
+/// Which probe asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// `check_plms_timer`.
+    Timer,
+    /// `check_plms_exit`.
+    Exit,
+    /// `check_plms_freshness`.
+    Freshness,
+}
+
+/// A job and its timers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The unit that is judged: the timer for the timer probe, else the service.
+    pub name: String,
+    /// The timer, or, for a service, all that start it.
+    pub timers: Vec<Timer>,
+    /// What they start.
+    pub job: Option<Job>,
+    /// When systemd came up.
+    pub boot: Option<Stamp>,
+}
+
+/// All answers so far, by the name that was asked for.
+pub(super) struct Answers {
+    pub asked: Asked,
+    pub is_remote: bool,
+    pub listed: HashMap<String, Listed>,
+    pub properties: HashMap<String, Properties>,
+    pub failures: HashMap<String, Refusal>,
+    pub garbage: HashMap<String, &'static str>,
+    pub boot: Properties,
+}
+
+/// Asks everything that `asked` needs to know about the units that `names` mean.
+///
+/// # Errors
+/// The conversation as a whole failed; what concerns one unit alone is in its own place.
+pub async fn observe(
+    bus: &mut Bus,
+    names: &Names,
+    asked: Asked,
+) -> Result<Vec<(String, Result<Seen, BusError>)>, BusError> {
+    let units = bus.expand(names).await?;
+    bus.stage("asking systemd");
+    let mut answers = Answers::new(asked, bus.is_remote());
+    // A timer and its job mostly share a name; where they do not, the answer says so.
+    let partners = units.iter().filter_map(|unit| match unit.strip_suffix(".timer") {
+        Some(stem) => Some(format!("{stem}.service")),
+        None if asked == Asked::Exit => None,
+        None => Some(format!("{}.timer", unit.strip_suffix(".service").unwrap_or(unit))),
+    });
+    let first = units.iter().cloned().chain(partners).collect();
+    answers.fetch(bus, &units, first).await?;
+    let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
+    answers.fetch(bus, &[], related).await?;
+    answers.fetch_details(bus).await?;
+    // Timers tell what a service does not remember, and which they are it has said only now.
+    let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
+    if answers.fetch(bus, &[], related).await? {
+        answers.fetch_details(bus).await?;
+    }
+    Ok(units.iter().flat_map(|unit| answers.seen(bus, unit)).collect())
+}
+
+impl Answers {
+    fn new(asked: Asked, is_remote: bool) -> Self {
+        Self {
+            asked,
+            is_remote,
+            listed: HashMap::new(),
+            properties: HashMap::new(),
+            failures: HashMap::new(),
+            garbage: HashMap::new(),
+            boot: Properties::default(),
+        }
+    }
+
+    /// The first round for units that are not known yet; says whether there were any.
+    async fn fetch(&mut self, bus: &mut Bus, named: &[String], names: Vec<String>) -> Result<bool, BusError> {
+        let mut names: Vec<String> =
+            names.into_iter().filter(|name| !self.listed.contains_key(name)).collect();
+        names.sort();
+        names.dedup();
+        if names.is_empty() {
+            return Ok(false);
+        }
+        let mut calls = vec![units::by_names(names.clone())];
+        let mut keys: Vec<(&str, Option<Property>)> = Vec::new();
+        for unit in &names {
+            let path = units::path_of(unit);
+            if unit.ends_with(".timer") {
+                calls.push(properties_call(&path, "GetAll", Body::Text(TIMER)));
+                keys.push((unit, None));
+            }
+            for property in questions::first(unit, self.asked, named.contains(unit)) {
+                calls.push(get(&path, property.interface, property.name));
+                keys.push((unit, Some(property)));
+            }
+        }
+        let boot = ["UserspaceTimestamp", "UserspaceTimestampMonotonic"];
+        if self.asked != Asked::Timer && self.listed.is_empty() {
+            calls.extend(boot.map(|name| get("/org/freedesktop/systemd1", MANAGER, name)));
+        }
+        let mut replies = bus.ask(&calls).await?.into_iter();
+        let list = replies.next().ok_or_else(|| bus.garbage("units"))?;
+        let list = list.map_err(|refusal| match refusal.name.as_str() {
+            "org.freedesktop.DBus.Error.InvalidArgs" => BusError::BadName(names.join("', '")),
+            _ => bus.refused("units", &refusal),
+        })?;
+        let list = units::read_list(bus, &list)?;
+        if list.len() != names.len() {
+            return Err(bus.garbage("units"));
+        }
+        self.listed.extend(names.iter().cloned().zip(list));
+        for ((unit, property), reply) in keys.into_iter().zip(replies.by_ref()) {
+            self.take(unit, property, reply);
+        }
+        for (name, reply) in boot.iter().zip(replies) {
+            if let Some(value) = reply.ok().and_then(|message| variant(&message)) {
+                self.boot.insert(name, value);
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, unit: &str, property: Option<Property>, reply: Result<zbus::Message, Refusal>) {
+        let properties = self.properties.entry(unit.to_owned()).or_default();
+        match (reply, property) {
+            (Ok(message), Some(property)) => match variant(&message) {
+                Some(value) => properties.insert(property.name, value),
+                None => drop(self.garbage.insert(unit.to_owned(), property.name)),
+            },
+            (Ok(message), None) => {
+                match message.body().deserialize::<HashMap<String, zbus::OwnedVariant>>() {
+                    Ok(all) => properties.extend(all),
+                    Err(_) => drop(self.garbage.insert(unit.to_owned(), "Timer")),
+                }
+            }
+            // A unit of another type, or an older systemd: missed where it is needed.
+            (Err(refusal), _) if refusal.is_absence() => {}
+            (Err(refusal), _) => drop(self.failures.insert(unit.to_owned(), refusal)),
+        }
+    }
+
+    /// What a unit starts, or what starts it.
+    pub fn related(&self, unit: &str) -> Vec<String> {
+        let Some(properties) = self.properties.get(unit) else { return Vec::new() };
+        if unit.ends_with(".timer") {
+            return properties.text("Unit").filter(|name| !name.is_empty()).into_iter().collect();
+        }
+        properties.texts("TriggeredBy").into_iter().filter(|name| name.ends_with(".timer")).collect()
+    }
+
+    /// What the first answers about a unit call for.
+    pub fn details(&self, unit: &str) -> Vec<Property> {
+        let Some((listed, seen)) = self.listed.get(unit).zip(self.properties.get(unit)) else {
+            return vec![];
+        };
+        let job = seen.text("Unit").and_then(|job| self.properties.get(&job));
+        let has_run = job.is_some_and(Properties::has_run);
+        questions::details(listed, seen, unit, self.asked, self.is_remote, has_run)
+    }
+
+    /// What the first answers call for, as far as it was not asked yet.
+    async fn fetch_details(&mut self, bus: &mut Bus) -> Result<(), BusError> {
+        let mut calls = Vec::new();
+        let mut keys = Vec::new();
+        for unit in self.listed.keys() {
+            let Some(seen) = self.properties.get(unit) else { continue };
+            let details = self.details(unit);
+            for property in details.into_iter().filter(|property| !seen.has(property.name)) {
+                calls.push(get(&units::path_of(unit), property.interface, property.name));
+                keys.push((unit.clone(), property));
+            }
+        }
+        if calls.is_empty() {
+            return Ok(());
+        }
+        bus.stage("asking systemd for details");
+        for ((unit, property), reply) in keys.into_iter().zip(bus.ask(&calls).await?) {
+            self.take(&unit, Some(property), reply);
+        }
+        Ok(())
+    }
+}
+
+fn get(path: &str, interface: &'static str, name: &'static str) -> Call {
+    properties_call(path, "Get", Body::Property(interface, name))
+}
+
+fn properties_call(path: &str, member: &'static str, body: Body) -> Call {
+    Call { path: path.to_owned(), interface: "org.freedesktop.DBus.Properties", member, body }
+}
+
+fn variant(message: &zbus::Message) -> Option<zbus::OwnedVariant> {
+    message.body().deserialize().ok()
+}

@@ -1,0 +1,155 @@
+//! Which properties are asked of a unit, and which only when the first answers call for them?
+//!
+//! A question costs the bus more than systemd, so the first round has only what every verdict needs:
+//! a fleet of healthy units must stay cheap.
+
+use super::properties::Properties;
+use super::query::Asked;
+use super::units::Listed;
+
+pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
+pub(super) const TIMER: &str = "org.freedesktop.systemd1.Timer";
+pub(super) const SERVICE: &str = "org.freedesktop.systemd1.Service";
+pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+/// One property and its type on the bus: a value of another type is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Property {
+    pub interface: &'static str,
+    pub name: &'static str,
+    pub signature: &'static str,
+    /// Not in every systemd, or for the sentence alone: its absence is no fault.
+    pub is_optional: bool,
+}
+
+const fn unit(name: &'static str, signature: &'static str) -> Property {
+    Property { interface: UNIT, name, signature, is_optional: false }
+}
+
+const fn service(name: &'static str, signature: &'static str) -> Property {
+    Property { interface: SERVICE, name, signature, is_optional: false }
+}
+
+const fn of_timer(name: &'static str, signature: &'static str) -> Property {
+    Property { interface: TIMER, name, signature, is_optional: false }
+}
+
+const fn optional(property: Property) -> Property {
+    Property { is_optional: true, ..property }
+}
+
+const NEEDS_RELOAD: Property = unit("NeedDaemonReload", "b");
+const TRIGGERED_BY: Property = unit("TriggeredBy", "as");
+const ACTIVE_ENTER: [Property; 2] =
+    [unit("ActiveEnterTimestamp", "t"), unit("ActiveEnterTimestampMonotonic", "t")];
+const INACTIVE_EXIT: [Property; 2] =
+    [unit("InactiveExitTimestamp", "t"), unit("InactiveExitTimestampMonotonic", "t")];
+const INACTIVE_ENTER: [Property; 2] =
+    [unit("InactiveEnterTimestamp", "t"), unit("InactiveEnterTimestampMonotonic", "t")];
+const JOB: [Property; 8] = [
+    service("Result", "s"),
+    service("ExecMainStartTimestamp", "t"),
+    service("ExecMainExitTimestamp", "t"),
+    service("ExecMainExitTimestampMonotonic", "t"),
+    service("ExecMainCode", "i"),
+    service("ExecMainStatus", "i"),
+    unit("ConditionResult", "b"),
+    unit("AssertResult", "b"),
+];
+/// What the one question for a whole timer must bring.
+const WHOLE_TIMER: [Property; 10] = [
+    of_timer("Unit", "s"),
+    of_timer("Result", "s"),
+    of_timer("NextElapseUSecRealtime", "t"),
+    of_timer("NextElapseUSecMonotonic", "t"),
+    of_timer("LastTriggerUSec", "t"),
+    of_timer("LastTriggerUSecMonotonic", "t"),
+    of_timer("TimersCalendar", "a(sst)"),
+    of_timer("TimersMonotonic", "a(stt)"),
+    of_timer("AccuracyUSec", "t"),
+    of_timer("RandomizedDelayUSec", "t"),
+];
+const COMMANDS: &str = "a(sasbttttuii)";
+const CONDITIONS: &str = "a(sbbsi)";
+
+/// The first round, beside the unit's states and, of a timer, the whole Timer interface.
+pub(super) fn first(name: &str, asked: Asked, is_named: bool) -> Vec<Property> {
+    match (asked, name.ends_with(".timer")) {
+        (Asked::Timer, true) => vec![NEEDS_RELOAD, unit("UnitFileState", "s")],
+        // A service that was named is found from its timers.
+        (Asked::Timer, false) if is_named => vec![NEEDS_RELOAD, TRIGGERED_BY],
+        (Asked::Timer, false) => vec![NEEDS_RELOAD],
+        (Asked::Exit | Asked::Freshness, true) => vec![],
+        (Asked::Exit, false) => JOB.to_vec(),
+        (Asked::Freshness, false) => JOB.into_iter().chain([TRIGGERED_BY]).collect(),
+    }
+}
+
+/// What the unit must have answered in the first round.
+pub(super) fn needed(name: &str, asked: Asked) -> Vec<Property> {
+    let whole: &[Property] = if name.ends_with(".timer") { &WHOLE_TIMER } else { &[] };
+    whole.iter().copied().chain(first(name, asked, false)).collect()
+}
+
+/// What the first answers call for. `is_remote`: the monotonic clock of that machine is not ours;
+/// `has_run`: the job that a timer starts has a run on record, and nobody asks the timer for its age.
+pub(super) fn details(
+    listed: &Listed,
+    seen: &Properties,
+    name: &str,
+    asked: Asked,
+    is_remote: bool,
+    has_run: bool,
+) -> Vec<Property> {
+    let mut wanted = Vec::new();
+    if !matches!(listed.load_state.as_str(), "loaded" | "not-found" | "masked") {
+        wanted.push(optional(unit("LoadError", "(ss)")));
+    }
+    if listed.load_state != "loaded" {
+        return wanted;
+    }
+    if name.ends_with(".timer") {
+        let is_counted = is_remote && seen.duration("NextElapseUSecMonotonic").is_some();
+        if (asked != Asked::Timer && !has_run) || is_counted {
+            wanted.extend(ACTIVE_ENTER);
+        }
+        if matches!(seen.text("UnitFileState").as_deref(), Some("static" | "indirect")) {
+            // Without WantedBy the judge knows that it was not told.
+            wanted.extend(["WantedBy", "RequiredBy", "UpheldBy"].map(|name| optional(unit(name, "as"))));
+        }
+        return wanted;
+    }
+    let has_ended = matches!(listed.active_state.as_str(), "inactive" | "failed");
+    if asked == Asked::Timer {
+        wanted.extend(INACTIVE_EXIT.into_iter().filter(|_| !has_ended));
+        return wanted;
+    }
+    if !has_ended || !seen.has_run() {
+        wanted.extend(INACTIVE_EXIT.into_iter().chain(INACTIVE_ENTER).chain([TRIGGERED_BY]));
+        wanted.push(service("ExecMainStartTimestampMonotonic", "t"));
+    }
+    let is_false = |name: &str| seen.is_set(name) == Some(false);
+    if is_false("ConditionResult") {
+        wanted.extend([unit("ConditionTimestamp", "t"), optional(unit("Conditions", CONDITIONS))]);
+    }
+    if is_false("AssertResult") {
+        wanted.extend([unit("AssertTimestamp", "t"), optional(unit("Asserts", CONDITIONS))]);
+    }
+    let result = seen.text("Result").unwrap_or_default();
+    if seen.may_not_have_started() {
+        wanted.push(optional(service("ExecMainHandoffTimestamp", "t")));
+    }
+    if result == "success" && seen.ended_oddly() {
+        wanted.extend([
+            service("SuccessExitStatus", "(aiai)"),
+            service("ExecStart", COMMANDS),
+            service("Type", "s"),
+        ]);
+    }
+    // The main process did not fail, so a command beside it did.
+    if result != "success" && seen.number("ExecMainStatus") == Some(0) {
+        let commands = [service("ExecStartPre", COMMANDS), service("ExecStartPost", COMMANDS)];
+        wanted.extend(commands.map(optional));
+    }
+    wanted
+}

@@ -1,0 +1,224 @@
+//! Which units are meant? Names as operators write them, and globs over what is loaded and what is on disk.
+
+use std::collections::BTreeSet;
+
+use super::{Body, Bus, BusError, Call};
+
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+
+/// A row of ListUnits: name, description, load, active and sub state, follower, path, job id, type, path.
+type UnitRow = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    zbus::OwnedObjectPath,
+    u32,
+    String,
+    zbus::OwnedObjectPath,
+);
+
+/// What a unit list says of a unit.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub id: String,
+    pub load_state: String,
+    pub active_state: String,
+    pub sub_state: String,
+    pub job: u32,
+}
+
+/// Unit names and patterns, as an operator gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(Vec<String>);
+
+/// Does this name stand for many?
+#[must_use]
+pub fn is_glob(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
+impl Names {
+    /// Names with `.timer` or `.service`, as given by `suffix` where they have no type of their own.
+    ///
+    /// # Errors
+    /// A name that systemd would refuse.
+    pub fn new(given: &[String], suffix: &str) -> Result<Self, BusError> {
+        given.iter().map(|name| complete(name, suffix)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The names, completed.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+}
+
+fn complete(name: &str, suffix: &str) -> Result<String, BusError> {
+    const TYPES: [&str; 11] = [
+        "service",
+        "socket",
+        "target",
+        "device",
+        "mount",
+        "automount",
+        "swap",
+        "timer",
+        "path",
+        "slice",
+        "scope",
+    ];
+    let bad = || BusError::BadName(name.to_owned());
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b":-_.\\@*?[]!^".contains(&b);
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(allowed) {
+        return Err(bad());
+    }
+    let has_type =
+        name.rsplit_once('.').is_some_and(|(stem, kind)| TYPES.contains(&kind) && !stem.is_empty());
+    let complete = if has_type { name.to_owned() } else { format!("{name}{suffix}") };
+    // A template is no unit: something must stand between @ and the type.
+    let stem = complete.rsplit_once('.').map_or("", |(stem, _)| stem);
+    if complete.len() > 255 || stem.is_empty() || stem.starts_with('@') || stem.ends_with('@') {
+        return Err(bad());
+    }
+    if !(complete.ends_with(".timer") || complete.ends_with(".service")) {
+        return Err(bad());
+    }
+    Ok(complete)
+}
+
+/// The object path of a unit: every byte but letters and digits, and a digit in front, as `_xx`.
+pub(super) fn path_of(name: &str) -> String {
+    let mut path = String::from("/org/freedesktop/systemd1/unit/");
+    for (nth, byte) in name.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && nth > 0) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    path
+}
+
+pub(super) fn by_names(names: Vec<String>) -> Call {
+    manager("ListUnitsByNames", Body::Names(names))
+}
+
+fn manager(member: &'static str, body: Body) -> Call {
+    Call { path: MANAGER_PATH.into(), interface: MANAGER, member, body }
+}
+
+pub(super) fn read_list(bus: &Bus, message: &zbus::Message) -> Result<Vec<Listed>, BusError> {
+    let rows: Vec<UnitRow> = message.body().deserialize().map_err(|_| bus.garbage("units"))?;
+    let listed = |(id, _, load_state, active_state, sub_state, _, _, job, _, _): UnitRow| Listed {
+        id,
+        load_state,
+        active_state,
+        sub_state,
+        job,
+    };
+    Ok(rows.into_iter().map(listed).collect())
+}
+
+impl Bus {
+    /// Every unit that is meant, once, in the order in which it was named; globs expand over what is
+    /// loaded and over unit files.
+    pub(crate) async fn expand(&mut self, names: &Names) -> Result<Vec<String>, BusError> {
+        if !names.0.iter().any(|name| is_glob(name)) {
+            return Ok(unique(names.0.iter().cloned()));
+        }
+        self.stage("looking for units");
+        let mut expanded = Vec::new();
+        for name in &names.0 {
+            if is_glob(name) {
+                expanded.extend(self.matching(name).await?);
+            } else {
+                expanded.push(name.clone());
+            }
+        }
+        Ok(unique(expanded))
+    }
+
+    async fn matching(&mut self, pattern: &str) -> Result<Vec<String>, BusError> {
+        let one = || vec![pattern.to_owned()];
+        let calls = [
+            manager("ListUnitsByPatterns", Body::Patterns(vec![], one())),
+            manager("ListUnitFilesByPatterns", Body::Patterns(vec![], one())),
+        ];
+        let mut found = BTreeSet::new();
+        for (nth, answer) in self.ask(&calls).await?.into_iter().enumerate() {
+            let message = answer.map_err(|refusal| self.refused(pattern, &refusal))?;
+            if nth == 0 {
+                // A name that others only mention is no unit of the fleet.
+                let listed =
+                    read_list(self, &message)?.into_iter().filter(|unit| unit.load_state != "not-found");
+                found.extend(listed.map(|unit| unit.id));
+            } else {
+                let files: Vec<(String, String)> =
+                    message.body().deserialize().map_err(|_| self.garbage("unit files"))?;
+                // An alias is another name of a unit that has its own file.
+                let files = files.into_iter().filter(|(_, state)| state != "alias");
+                found.extend(files.filter_map(|(path, _)| Some(path.rsplit_once('/')?.1.to_owned())));
+            }
+        }
+        let suffix = pattern.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+        found.retain(|name| !name.contains("@.") && name.ends_with(suffix));
+        if found.is_empty() {
+            Err(BusError::NoMatch(pattern.to_owned()))
+        } else {
+            Ok(found.into_iter().collect())
+        }
+    }
+}
+
+fn unique(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_completed_and_what_systemd_refuses_is_refused() {
+        let names = |given: &str| Names::new(&[given.to_owned()], ".timer").map(|names| names.0.concat());
+        for (given, want) in [
+            ("backup", "backup.timer"),
+            ("backup.timer", "backup.timer"),
+            ("backup.service", "backup.service"),
+            ("restic@daily", "restic@daily.timer"),
+            ("my.backup", "my.backup.timer"),
+            ("backup-*", "backup-*.timer"),
+            (r"a\x2db.timer", r"a\x2db.timer"),
+        ] {
+            assert_eq!(names(given).unwrap(), want);
+        }
+        let long = "x".repeat(256);
+        let refused = [
+            "",
+            "a b",
+            "a/b.timer",
+            "a\n.timer",
+            ".timer",
+            "a@.timer",
+            "@a.timer",
+            "ü",
+            "dev.mount",
+            "a|b",
+            &long,
+        ];
+        for given in refused {
+            assert!(names(given).is_err(), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_escaped_as_systemd_does() {
+        assert_eq!(path_of("ok.timer"), "/org/freedesktop/systemd1/unit/ok_2etimer");
+        assert_eq!(path_of("9a-b@c_1.service"), "/org/freedesktop/systemd1/unit/_39a_2db_40c_5f1_2eservice");
+    }
+}

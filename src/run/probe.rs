@@ -1,0 +1,240 @@
+//! One probe's run: ask systemd, judge, write, all before a deadline.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+
+use super::probe_units;
+use crate::cli::{Output, OutputFormat};
+use crate::emit::textfile;
+use crate::observe::bus::{self, Bus, BusError, Names, Stage, Target};
+use crate::report::probe::{Probe, ProbeReport, UnitReport};
+use crate::report::text::one_line;
+use crate::verdict::clock::Clock;
+use crate::verdict::ruling::{Ruling, Verdict};
+use crate::verdict::zone::Zone;
+use crate::verdict::{Finding, State, exit, freshness, timer};
+
+/// What is asked, and what is allowed.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// Is the timer going to fire again?
+    Timer(timer::Limits),
+    /// Did the last run succeed?
+    Exit(exit::Limits),
+    /// Did the job really run in time?
+    Freshness {
+        /// What is allowed.
+        limits: freshness::Limits,
+        /// The runner's record.
+        status_file: Option<PathBuf>,
+        /// Whose clock changes count, where the timer shall not say it.
+        zone: Option<Zone>,
+    },
+}
+
+impl Question {
+    /// The probe that asks it.
+    #[must_use]
+    pub fn probe(&self) -> Probe {
+        match self {
+            Self::Timer(_) => Probe::Timer,
+            Self::Exit(_) => Probe::Exit,
+            Self::Freshness { .. } => Probe::Freshness,
+        }
+    }
+}
+
+/// One call of a probe.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is asked.
+    pub question: Question,
+    /// Which systemd.
+    pub target: Target,
+    /// About which units.
+    pub names: Names,
+    /// The operator named units: each must be there.
+    pub is_named: bool,
+    /// How many units there must be.
+    pub expect: Option<usize>,
+    /// Around everything.
+    pub timeout: Duration,
+    /// Where metrics go.
+    pub textfile: Option<PathBuf>,
+    /// How the verdict is printed.
+    pub output: OutputFormat,
+    /// With every rule and everything seen.
+    pub explain: bool,
+    /// With more lines.
+    pub is_verbose: bool,
+}
+
+/// Runs the probe, says what it found, and gives its state.
+pub fn run(request: Request, out: &mut Output) -> State {
+    let stage = Stage::default();
+    stage.begin("starting");
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let (timeout, name) = (request.timeout, request.question.probe().name());
+    let staged = stage.clone();
+    // Beside the deadline of the conversation, one around what no runtime can interrupt: a status file
+    // or a textfile on a file system that hangs.
+    let work = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
+        let _ = sender.send(work(&request, &staged));
+    });
+    let said = work.ok().map(|_| receiver.recv_timeout(timeout));
+    match said {
+        Some(Ok((state, text))) => {
+            out.say(&text);
+            state
+        }
+        Some(Err(mpsc::RecvTimeoutError::Timeout)) => {
+            let limit = crate::verdict::duration::human(timeout);
+            out.say(&format!("{name} UNKNOWN: no answer within {limit} while {}\n", stage.current()));
+            State::Unknown
+        }
+        Some(Err(mpsc::RecvTimeoutError::Disconnected)) => {
+            out.say(&format!("{name} UNKNOWN: internal error while {}; please report it\n", stage.current()));
+            State::Unknown
+        }
+        None => {
+            out.say(&format!("{name} UNKNOWN: cannot start a thread; is the system out of memory?\n"));
+            State::Unknown
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where a probe reads the clock, once, after the last answer"
+)]
+fn read_clock(target: &Target) -> Clock {
+    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let monotonic = Duration::new(
+        u64::try_from(monotonic.tv_sec).unwrap_or_default(),
+        u32::try_from(monotonic.tv_nsec).unwrap_or_default(),
+    );
+    let is_here = !matches!(target, Target::Host(_));
+    Clock { realtime: Utc::now(), monotonic: is_here.then_some(monotonic) }
+}
+
+fn work(request: &Request, stage: &Stage) -> (State, String) {
+    let begun = Instant::now();
+    let answers = converse(request, stage);
+    let now = read_clock(&request.target);
+    let took = begun.elapsed();
+    let probe = request.question.probe();
+    stage.begin("judging");
+    let (units, findings) = probe_units::judge_all(request, answers, &now);
+    let mut report = ProbeReport { probe, now: now.realtime, took, units, findings };
+    report.findings.extend(unexpected(request, &report.units));
+    if let Some(finding) = write_textfile(request, &report, stage) {
+        report.findings.push(finding);
+    }
+    if request.is_verbose {
+        let _ = writeln!(std::io::stderr(), "asked about {} units in {took:?}", report.units.len());
+    }
+    let mut text = match request.output {
+        OutputFormat::Nagios => report.plugin_text(request.is_verbose),
+        OutputFormat::Json => report.json_text(),
+    };
+    if request.explain && request.output == OutputFormat::Nagios {
+        text.push_str(&report.explanation());
+    }
+    (report.state(), text)
+}
+
+/// Time that is kept for judging and writing when systemd does not answer.
+fn patience(timeout: Duration) -> Duration {
+    timeout.saturating_sub((timeout / 10).min(Duration::from_millis(250)))
+}
+
+pub(super) type Answers = Result<Vec<(String, Result<bus::Seen, BusError>)>, ObserveError>;
+
+/// Why nothing is known of any unit.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ObserveError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("no answer within {limit} while {stage}")]
+    Timeout { limit: String, stage: &'static str },
+    #[error("cannot start asking: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+fn converse(request: &Request, stage: &Stage) -> Answers {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let asked = match request.question {
+        Question::Timer(_) => bus::Asked::Timer,
+        Question::Exit(_) => bus::Asked::Exit,
+        Question::Freshness { .. } => bus::Asked::Freshness,
+    };
+    let limit = patience(request.timeout);
+    let answers = runtime.block_on(async {
+        let conversation = async {
+            let mut bus = Bus::open(&request.target, stage.clone(), limit / 2).await?;
+            bus::observe(&mut bus, &request.names, asked).await
+        };
+        tokio::time::timeout(limit, conversation).await
+    });
+    // What is still in flight is nobody's concern any more.
+    runtime.shutdown_background();
+    let limit = crate::verdict::duration::human(request.timeout);
+    Ok(answers.map_err(|_| ObserveError::Timeout { limit, stage: stage.current() })??)
+}
+
+fn unexpected(request: &Request, units: &[UnitReport]) -> Option<Finding> {
+    let (want, have) = (request.expect?, units.len());
+    let sentence = format!("expected {want} units, found {have}");
+    match have.cmp(&want) {
+        std::cmp::Ordering::Equal => None,
+        // A unit that is gone is as bad as one that was asked for by its name.
+        std::cmp::Ordering::Less if units.iter().all(|unit| unit.verdict.reason().0 == "no-answer") => {
+            Some(Finding::new(State::Unknown, sentence))
+        }
+        std::cmp::Ordering::Less => Some(Finding::new(State::Critical, sentence)),
+        std::cmp::Ordering::Greater => Some(Finding::new(State::Warning, sentence)),
+    }
+}
+
+fn write_textfile(request: &Request, report: &ProbeReport, stage: &Stage) -> Option<Finding> {
+    let place = request.textfile.as_ref()?;
+    stage.begin("writing metrics");
+    let exposition = report.exposition().map_err(|error| error.to_string());
+    let written = exposition.and_then(|text| {
+        textfile::write(place, &textfile_name(request), &text).map_err(|error| error.to_string())
+    });
+    written.err().map(|error| Finding::new(State::Unknown, error))
+}
+
+/// `plms_timer.prom`, with the unit's name in it where units were named.
+fn textfile_name(request: &Request) -> String {
+    let probe = request.question.probe().word();
+    let names = request.names.as_slice();
+    let Some(first) = names.first().filter(|_| request.is_named) else { return format!("plms_{probe}.prom") };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "@._-".contains(c) { c } else { '_' };
+    let first: String = one_line(first).chars().map(plain).take(200).collect();
+    let more = if names.len() > 1 { format!("_and_{}_more", names.len() - 1) } else { String::new() };
+    format!("plms_{probe}_{first}{more}.prom")
+}
+
+/// A unit of which nothing is known.
+pub(super) fn unanswered(unit: &str, error: &str) -> UnitReport {
+    let ruling = Ruling::new(State::Unknown, "no-answer", error);
+    UnitReport {
+        unit: unit.to_owned(),
+        verdict: Verdict { rulings: vec![ruling], when_ok: String::new() },
+        observation: serde_json::json!({}),
+        perfdata: Vec::new(),
+        metrics: Vec::new(),
+    }
+}
+
+/// Says what was wrong with the question itself: a bad name, a zone that does not exist.
+pub fn refuse(probe: Probe, error: &dyn std::error::Error, out: &mut Output) -> State {
+    out.say(&format!("{} UNKNOWN: {}\n", probe.name(), one_line(&error.to_string())));
+    State::Unknown
+}

@@ -1,0 +1,256 @@
+//! How does what was seen of each unit become its verdict, its numbers and its metrics?
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::probe::{Answers, ObserveError, Question, Request, unanswered};
+use crate::observe::bus::{BusError, Seen};
+use crate::observe::status_file::{self, StatusFileError};
+use crate::observe::zone;
+use crate::report::probe::{Metric, UnitReport};
+use crate::report::probe_metrics::seconds;
+use crate::report::status_record::StatusRecord;
+use crate::verdict::clock::{Clock, Stamp};
+use crate::verdict::job::Job;
+use crate::verdict::perfdata::{Perf, Unit, Value};
+use crate::verdict::ruling::{Ruling, Verdict};
+use crate::verdict::timer::Timer;
+use crate::verdict::zone::Zone;
+use crate::verdict::{Finding, State, exit, freshness, timer};
+
+/// A report per unit, each unit once.
+pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Vec<UnitReport>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let judged: Vec<UnitReport> = match &request.question {
+        Question::Freshness { limits, status_file: Some(path), zone } => {
+            let recorded = match status_file::read(path) {
+                Ok(record) => Some(recorded(&record)),
+                // No run has ended yet, says the file's absence; the verdict says what that means.
+                Err(StatusFileError::Absent(_)) => None,
+                Err(error) => {
+                    findings.push(Finding::new(State::Unknown, error.to_string()));
+                    None
+                }
+            };
+            let file = File { recorded, limits, zone: zone.as_ref() };
+            match for_file(request, answers) {
+                Some(answers) => each(answers, request, |seen| file.judge_with(seen, now)),
+                None => vec![file.judge_alone(request, now)],
+            }
+        }
+        Question::Freshness { limits, status_file: None, zone } => {
+            let file = File { recorded: None, limits, zone: zone.as_ref() };
+            each(answers, request, |seen| file.judge_with(seen, now))
+        }
+        Question::Timer(limits) => each(answers, request, |seen| judge_timer(seen, limits, now)),
+        Question::Exit(limits) => each(answers, request, |seen| judge_exit(seen, limits, now)),
+    };
+    let mut seen = BTreeSet::new();
+    (judged.into_iter().filter(|unit| seen.insert(unit.unit.clone())).collect(), findings)
+}
+
+fn each(answers: Answers, request: &Request, judge: impl Fn(Seen) -> UnitReport) -> Vec<UnitReport> {
+    match answers {
+        Ok(units) => {
+            let report = |(name, seen): (String, Result<Seen, BusError>)| match seen {
+                Ok(seen) => judge(seen),
+                Err(error) => unanswered(&name, &error.to_string()),
+            };
+            units.into_iter().map(report).collect()
+        }
+        Err(error) => {
+            let error = error.to_string();
+            request.names.as_slice().iter().map(|name| unanswered(name, &error)).collect()
+        }
+    }
+}
+
+/// The answers, unless nobody named a unit and there is none here: then the runner's file speaks alone.
+fn for_file(request: &Request, answers: Answers) -> Option<Answers> {
+    let is_absent = |seen: &Seen| seen.job.as_ref().is_some_and(|job| job.unit.load_state == "not-found");
+    let speaks = match &answers {
+        Err(ObserveError::Bus(BusError::Unreachable { .. })) => false,
+        Ok(units) => !units.iter().all(|(_, seen)| seen.as_ref().is_ok_and(is_absent)),
+        Err(_) => true,
+    };
+    (speaks || request.is_named).then_some(answers)
+}
+
+fn perf_age(label: &str, age: Option<std::time::Duration>) -> Perf {
+    let whole = age.and_then(|age| i64::try_from(age.as_secs()).ok());
+    Perf::new(label, Value::from(whole), Unit::Seconds)
+}
+
+fn metric(family: &'static str, value: Option<f64>) -> Option<Metric> {
+    value.map(|value| Metric { family, label: None, value })
+}
+
+fn no_unit(name: &str, sentence: String) -> UnitReport {
+    let verdict = Verdict {
+        rulings: vec![Ruling::new(State::Critical, "not-found", sentence)],
+        when_ok: String::new(),
+    };
+    UnitReport { verdict, ..unanswered(name, "") }
+}
+
+/// The zone in which a timer's times are shown and its clock changes count.
+fn zone_of(timers: &[Timer]) -> Zone {
+    timers
+        .iter()
+        .find_map(Timer::zone_name)
+        .and_then(|name| zone::named(name).ok())
+        .unwrap_or_else(zone::host)
+}
+
+fn judge_timer(seen: Seen, limits: &timer::Limits, now: &Clock) -> UnitReport {
+    let zone = zone_of(&seen.timers);
+    let Some(timer) = seen.timers.into_iter().next() else {
+        let broken = seen.job.as_ref().and_then(|job| job.unit.load_ruling(&job.unit.id));
+        let sentence =
+            broken.map_or_else(|| format!("no timer starts {}", seen.name), |ruling| ruling.sentence);
+        return no_unit(&seen.name, sentence);
+    };
+    let observation = timer::Observation { timer, job: seen.job, zone };
+    let verdict = timer::judge(&observation, limits, now);
+    let timer = &observation.timer;
+    let next = timer.next(now);
+    // A time-to-go may be negative where an elapse was missed, so it has no least value.
+    let ahead = Value::from(next.map(|next| (next - now.realtime).num_seconds()));
+    let next_perf = Perf { min: None, ..Perf::new("next", ahead, Unit::Seconds) };
+    let last_perf = perf_age("last", timer.last_trigger.map(|last| last.age(now).elapsed));
+    let is_active = f64::from(u8::from(timer.unit.active_state == "active"));
+    let last = timer.last_trigger.map(|last| seconds(last.realtime));
+    let is_loaded = timer.unit.load_state == "loaded";
+    UnitReport {
+        unit: seen.name,
+        verdict,
+        perfdata: if is_loaded { vec![next_perf, last_perf] } else { Vec::new() },
+        metrics: [
+            metric("plms_timer_active", Some(is_active)),
+            metric("plms_timer_next_elapse_timestamp_seconds", next.map(seconds)),
+            metric("plms_timer_last_trigger_timestamp_seconds", last),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        observation: json!({ "timer": observation.timer, "job": observation.job }),
+    }
+}
+
+fn job_missing(seen: &Seen) -> UnitReport {
+    let sentence = match seen.timers.first() {
+        Some(timer) => match timer.unit.load_ruling(&timer.unit.id) {
+            Some(ruling) => ruling.sentence,
+            None => format!("{} starts nothing that systemd knows", seen.name),
+        },
+        None => format!("{} does not exist", seen.name),
+    };
+    no_unit(&seen.name, sentence)
+}
+
+fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock) -> UnitReport {
+    let Some(job) = seen.job.clone() else { return job_missing(&seen) };
+    let observation = exit::Observation { job, timers: seen.timers, boot: seen.boot };
+    let verdict = exit::judge(&observation, limits, now);
+    let job = &observation.job;
+    let has_status = job.exec_main_exit.is_some() && job.exec_main_code == 1;
+    let status = has_status.then_some(job.exec_main_status);
+    let result =
+        Metric { family: "plms_service_result", label: Some(("result", job.result.clone())), value: 1.0 };
+    let has_result =
+        job.unit.load_state == "loaded" && verdict.reason().0 != "running" && job.exec_main_exit.is_some();
+    UnitReport {
+        unit: seen.name,
+        verdict,
+        perfdata: match job.unit.load_state.as_str() {
+            "loaded" => vec![
+                Perf {
+                    min: None,
+                    ..Perf::new("exit_status", Value::from(status.map(i64::from)), Unit::Count)
+                },
+                Perf::new(
+                    "runtime",
+                    job.took().map_or(Value::Unknown, |took| Value::Real(took.as_secs_f64())),
+                    Unit::Seconds,
+                ),
+            ],
+            _ => Vec::new(),
+        },
+        metrics: metric("plms_service_exit_status", status.map(f64::from))
+            .into_iter()
+            .chain(has_result.then_some(result))
+            .collect(),
+        observation: json!({ "job": observation.job, "timers": observation.timers }),
+    }
+}
+
+fn recorded(record: &StatusRecord) -> freshness::Recorded {
+    let stamp = |realtime| Stamp { realtime, monotonic: None };
+    freshness::Recorded {
+        start: stamp(record.start),
+        finish: stamp(record.finish),
+        is_success: record.state == State::Ok,
+    }
+}
+
+/// Evidence beside the bus.
+struct File<'a> {
+    recorded: Option<freshness::Recorded>,
+    limits: &'a freshness::Limits,
+    zone: Option<&'a Zone>,
+}
+
+impl File<'_> {
+    fn judge_with(&self, seen: Seen, now: &Clock) -> UnitReport {
+        let Some(job) = seen.job.clone() else { return job_missing(&seen) };
+        let zone = self.zone.cloned().unwrap_or_else(|| zone_of(&seen.timers));
+        let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
+        self.judge(seen.name, Some(service), zone, now)
+    }
+
+    fn judge_alone(&self, request: &Request, now: &Clock) -> UnitReport {
+        let zone = self.zone.cloned().unwrap_or_else(zone::host);
+        let name = request.names.as_slice().first().cloned().unwrap_or_default();
+        self.judge(name, None, zone, now)
+    }
+
+    fn judge(&self, name: String, service: Option<exit::Observation>, zone: Zone, now: &Clock) -> UnitReport {
+        let recorded = self.recorded.clone();
+        let seen = freshness::Observation { name: name.clone(), service, recorded, zone };
+        let (verdict, measured) = freshness::judge(&seen, self.limits, now);
+        let on_bus = seen.service.as_ref().map(|service| &service.job);
+        let in_file = seen.recorded.as_ref();
+        let start = later(on_bus.and_then(Job::started), in_file.map(|run| run.start));
+        let finish = later(on_bus.and_then(Job::finished), in_file.map(|run| run.finish));
+        let limit = measured.crit.and_then(|range| range.limit());
+        UnitReport {
+            unit: name,
+            verdict,
+            perfdata: vec![Perf {
+                warn: measured.warn,
+                crit: measured.crit,
+                ..perf_age("age", measured.age)
+            }],
+            metrics: [
+                metric("plms_service_last_start_timestamp_seconds", start),
+                metric("plms_service_last_finish_timestamp_seconds", finish),
+                metric("plms_freshness_limit_seconds", limit),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            observation: json!({
+                "job": on_bus,
+                "timers": seen.service.as_ref().map(|service| &service.timers),
+                "recorded": in_file,
+                "zone": seen.zone.name,
+            }),
+        }
+    }
+}
+
+/// The later of two instants, as seconds since 1970.
+fn later(a: Option<Stamp>, b: Option<Stamp>) -> Option<f64> {
+    [a, b].into_iter().flatten().map(|stamp| stamp.realtime).max().map(seconds)
+}

@@ -1,0 +1,99 @@
+//! How long ago was that? Instants on two clocks, of which one may be set and the other stops in suspend.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::duration::human;
+
+/// The present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// What the wall shows.
+    pub realtime: DateTime<Utc>,
+    /// `CLOCK_MONOTONIC` of the machine that is asked; `None` where it is another one.
+    pub monotonic: Option<Duration>,
+}
+
+/// An instant as systemd recorded it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stamp {
+    /// What the wall showed then.
+    pub realtime: DateTime<Utc>,
+    /// `CLOCK_MONOTONIC` then; `None`: not in this boot.
+    pub monotonic: Option<Duration>,
+}
+
+/// How far an instant lies back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age {
+    /// Never negative: where the clocks differ, the greater.
+    pub elapsed: Duration,
+    /// How far ahead of the wall clock the instant lies; only a clock that was set does that.
+    pub ahead: Option<Duration>,
+}
+
+impl Stamp {
+    /// The age. The monotonic clock cannot be set, the wall clock runs on in suspend: neither alone can
+    /// make an age too great, so the greater is the true one.
+    #[must_use]
+    pub fn age(&self, now: &Clock) -> Age {
+        let by_wall = (now.realtime - self.realtime).to_std();
+        let by_monotonic = now.monotonic.zip(self.monotonic).and_then(|(now, then)| now.checked_sub(then));
+        let ahead = (self.realtime - now.realtime).to_std().ok().filter(|ahead| *ahead > TOLERANCE);
+        Age { elapsed: by_wall.unwrap_or_default().max(by_monotonic.unwrap_or_default()), ahead }
+    }
+}
+
+/// Two clocks that are read one after the other, and an NTP daemon that slews between.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+impl Age {
+    /// `26h 4min ago`, or by how much it lies in the future.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        match self.ahead {
+            Some(ahead) => format!("{} in the future", human(ahead)),
+            None => format!("{} ago", human(self.elapsed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock(realtime: i64, monotonic: u64) -> Clock {
+        Clock { realtime: at(realtime), monotonic: Some(Duration::from_secs(monotonic)) }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    fn stamp(realtime: i64, monotonic: Option<u64>) -> Stamp {
+        Stamp { realtime: at(realtime), monotonic: monotonic.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn an_age_is_the_greater_of_two_clocks_and_never_negative() {
+        let now = clock(100_000, 50_000);
+        let seconds = |stamp: Stamp| stamp.age(&now).elapsed.as_secs();
+        assert_eq!(seconds(stamp(90_000, Some(40_000))), 10_000, "the clocks agree");
+        assert_eq!(seconds(stamp(10_000, None)), 90_000, "from an earlier boot");
+        assert_eq!(seconds(stamp(10_000, Some(49_000))), 90_000, "suspended meanwhile");
+        assert_eq!(seconds(stamp(99_000, Some(10_000))), 40_000, "the wall clock was set back");
+        assert_eq!(seconds(stamp(99_000, Some(60_000))), 1_000, "monotonic of another boot");
+        let future = stamp(103_600, Some(10_000)).age(&now);
+        assert_eq!(future.elapsed, Duration::from_secs(40_000));
+        assert_eq!(future.phrase(), "1h in the future");
+        assert_eq!(stamp(103_600, None).age(&now).elapsed, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_moment_ahead_is_no_clock_that_was_set() {
+        assert_eq!(stamp(1, None).age(&clock(0, 10)).ahead, None);
+        assert!(stamp(2, None).age(&clock(0, 10)).ahead.is_some());
+    }
+}

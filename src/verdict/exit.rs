@@ -1,0 +1,215 @@
+//! Did the last run succeed?
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::State;
+use super::clock::{Clock, Stamp};
+use super::duration::human;
+use super::job::{Activity, Job};
+use super::ruling::{Ruling, Verdict};
+use super::timer::Timer;
+
+/// A start job that takes longer has hung, where the operator set no limit.
+const LONGEST_START: Duration = Duration::from_secs(86_400);
+/// A timer that became active so soon after boot came with it.
+const BOOT: TimeDelta = TimeDelta::minutes(10);
+
+/// All that is seen for one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// The service.
+    pub job: Job,
+    /// The timers that start it, as far as they were asked for.
+    pub timers: Vec<Timer>,
+    /// When systemd came up.
+    pub boot: Option<Stamp>,
+}
+
+/// What the operator allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The job's exit status 1, 2, 3 is WARNING, CRITICAL, UNKNOWN.
+    pub nagios_status: bool,
+    /// A longer run has hung.
+    pub max_runtime: Option<Duration>,
+    /// What no run on record means.
+    pub never_run: State,
+}
+
+/// Judges the last run of one service.
+#[must_use]
+pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
+    let (job, id) = (&seen.job, &seen.job.unit.id);
+    let broken = job.unit.load_ruling(id).or_else(|| job.unit.word_ruling(id));
+    if let Some(ruling) = broken {
+        return Verdict { rulings: vec![ruling], when_ok: String::new() };
+    }
+    let ruling = match job.activity() {
+        Activity::Running(since) => rule_running(job, since, limits, now),
+        Activity::WaitsForRestart => {
+            let waiting = format!("{id} waits for a restart; it");
+            rule_result(seen, limits, now, &waiting)
+        }
+        Activity::Ended | Activity::Remains => rule_result(seen, limits, now, id),
+    };
+    let when_ok = ruling.sentence.clone();
+    let mut rulings = vec![Ruling::new(State::Ok, "loaded", format!("{id} is loaded")), ruling];
+    rulings.extend(rule_clock(job, now));
+    Verdict { rulings, when_ok }
+}
+
+/// The ruling on a run in progress: how the one before ended is no longer on record.
+#[must_use]
+pub fn rule_running(job: &Job, since: Option<Stamp>, limits: &Limits, now: &Clock) -> Ruling {
+    let id = &job.unit.id;
+    let phrase = Job::running_phrase(since, now);
+    let is_starting = job.unit.active_state != "active";
+    let limit = limits.max_runtime.or(is_starting.then_some(LONGEST_START));
+    match (since, limit) {
+        (Some(since), Some(limit)) if since.age(now).elapsed > limit => {
+            let sentence = format!("{id} has been {phrase} (limit {})", human(limit));
+            Ruling::new(State::Critical, "hung", sentence)
+        }
+        (None, Some(_)) => {
+            let sentence = format!("{id} is running, and since when is not on record");
+            Ruling::new(State::Unknown, "no-answer", sentence)
+        }
+        (Some(since), _) if since.age(now).ahead.is_some() => {
+            let sentence = format!("{id} was started {}; was the clock set back?", since.age(now).phrase());
+            Ruling::new(State::Warning, "clock", sentence)
+        }
+        (_, limit) => {
+            let limit = limit.map(|limit| format!(" (limit {})", human(limit))).unwrap_or_default();
+            Ruling::new(State::Ok, "running", format!("{id} is {phrase}{limit}"))
+        }
+    }
+}
+
+fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> Ruling {
+    let job = &seen.job;
+    let ended = job.exec_main_exit.or(job.unit.inactive_enter).map(|at| format!(" {}", at.age(now).phrase()));
+    let ended = ended.unwrap_or_default();
+    if let Some(ruling) = limits.nagios_status.then(|| rule_nagios_status(job, who, &ended)).flatten() {
+        return ruling;
+    }
+    if job.result == "success" || job.result == "exec-condition" {
+        if let Some(by) = job.skipped() {
+            let sentence = format!("{who} was skipped: {by}; that is no run");
+            return Ruling::new(limits.never_run, "skipped", sentence);
+        }
+        if job.unit.active_state == "failed" {
+            let sentence = format!("{who} is failed, and systemd does not say why");
+            return Ruling::new(State::Critical, "failed", sentence);
+        }
+        return match job.exec_main_exit {
+            Some(_) if job.exec_main_code == 1 && job.exec_main_status == 0 => {
+                Ruling::ok(format!("{who} succeeded{ended}"))
+            }
+            Some(_) if job.exec_main_code == 0 => Ruling::new(
+                State::Unknown,
+                "no-answer",
+                format!("{who} ended{ended}, and how is not on record"),
+            ),
+            Some(_) if job.accepts_ending == Some(true) => {
+                Ruling::ok(format!("{who} succeeded{ended} ({}, accepted by its unit)", job.ending()))
+            }
+            // reset-failed makes the result a success, and leaves how the main process ended.
+            Some(_) if job.accepts_ending == Some(false) => {
+                let sentence = format!("{who} failed: {}{} (reset-failed since)", job.ending(), ago(&ended));
+                Ruling::new(State::Critical, "exit-code", sentence)
+            }
+            Some(_) => {
+                let sentence = format!(
+                    "{who} ended{ended} ({}), and whether its unit accepts that is not on record",
+                    job.ending()
+                );
+                Ruling::new(State::Unknown, "no-answer", sentence)
+            }
+            None => rule_nothing_on_record(seen, limits.never_run, now),
+        };
+    }
+    match job.failure() {
+        Some((reason, sentence)) => {
+            Ruling::new(State::Critical, reason, format!("{who} {sentence}{}", ago(&ended)))
+        }
+        None => {
+            let sentence =
+                format!("{who} ended with a result that this probe does not know: '{}'", job.result);
+            Ruling::new(State::Unknown, "unknown-word", sentence)
+        }
+    }
+}
+
+fn ago(ended: &str) -> String {
+    if ended.is_empty() { String::new() } else { format!(",{ended}") }
+}
+
+fn rule_nagios_status(job: &Job, who: &str, ended: &str) -> Option<Ruling> {
+    let accepted = matches!(job.result.as_str(), "exit-code" | "success");
+    let state = match (job.exec_main_code, job.exec_main_status) {
+        (1, 1) if accepted => State::Warning,
+        (1, 2) if accepted => State::Critical,
+        (1, 3) if accepted => State::Unknown,
+        _ => return None,
+    };
+    // A condition that was not met later than that run leaves its status where it was.
+    if job.skipped().is_some() {
+        return None;
+    }
+    let sentence =
+        format!("{who} reported {} (exit status {}){}", state.word(), job.exec_main_status, ago(ended));
+    Some(Ruling::new(state, "exit-code", sentence))
+}
+
+/// Never ran, not since boot, forgotten: three sentences, one state.
+#[must_use]
+pub fn rule_nothing_on_record(seen: &Observation, never_run: State, now: &Clock) -> Ruling {
+    let id = &seen.job.unit.id;
+    let (reason, sentence) = nothing_on_record(seen, now);
+    Ruling::new(never_run, reason, format!("{id} {sentence}"))
+}
+
+fn nothing_on_record(seen: &Observation, now: &Clock) -> (&'static str, String) {
+    let active = seen.timers.iter().filter(|timer| timer.unit.active_state == "active");
+    let since = active.filter_map(|timer| timer.unit.active_enter).min_by_key(|stamp| stamp.realtime);
+    let fired = seen.timers.iter().filter_map(|timer| timer.last_trigger).max_by_key(|stamp| stamp.realtime);
+    let was_begun = seen.job.unit.inactive_exit.is_some();
+    match (fired, since) {
+        (Some(fired), _) if fired.monotonic.is_some() => {
+            let sentence = format!(
+                "has no run on record, though its timer fired {}: systemd forgot it",
+                fired.age(now).phrase()
+            );
+            ("forgotten", sentence)
+        }
+        _ if was_begun => ("forgotten", "has begun, and systemd forgot how it ended (reset-failed?)".into()),
+        (Some(fired), _) => {
+            let sentence =
+                format!("has not run since boot; its timer's stamp says {}", fired.age(now).phrase());
+            ("not-since-boot", sentence)
+        }
+        (None, Some(since)) if seen.boot.is_some_and(|boot| since.realtime - boot.realtime < BOOT) => {
+            let sentence = format!(
+                "has not run since boot, {}; what was before is not on record",
+                since.age(now).phrase()
+            );
+            ("not-since-boot", sentence)
+        }
+        (None, Some(since)) => {
+            ("never-run", format!("never ran since its timer was started {}", since.age(now).phrase()))
+        }
+        (None, None) => {
+            let sentence =
+                "never ran, or systemd forgot it: without an active timer it keeps no record of a success";
+            ("never-run", sentence.into())
+        }
+    }
+}
+
+fn rule_clock(job: &Job, now: &Clock) -> Option<Ruling> {
+    let exit = job.exec_main_exit.filter(|exit| exit.age(now).ahead.is_some())?;
+    let sentence = format!("{} ended {}; was the clock set back?", job.unit.id, exit.age(now).phrase());
+    Some(Ruling::new(State::Warning, "clock", sentence))
+}

@@ -1,0 +1,177 @@
+//! What is on record about a service's last run: did it run, was it skipped, is it running now?
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::clock::{Clock, Stamp};
+use super::duration::human;
+use super::exit_names;
+use super::unit::Unit;
+
+/// A service as systemd shows it; names are systemd's own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Job {
+    /// The unit itself.
+    #[serde(flatten)]
+    pub unit: Unit,
+    /// `success`, `exit-code`, …: an open set. `success` also where nothing ever ran.
+    pub result: String,
+    /// When the main process was started.
+    pub exec_main_start: Option<Stamp>,
+    /// When the main process ended.
+    pub exec_main_exit: Option<Stamp>,
+    /// From systemd 256: when the main process became the job's own program; the outer `None`: older.
+    pub exec_main_handoff: Option<Option<Stamp>>,
+    /// 0 none, 1 exited, 2 killed, 3 dumped core.
+    pub exec_main_code: i32,
+    /// An exit status, or a signal where the code says so.
+    pub exec_main_status: i32,
+    /// Where it ended otherwise than with 0: whether the unit's settings make that a success.
+    pub accepts_ending: Option<bool>,
+    /// Whether the last start's conditions were met; says nothing without its time.
+    pub condition_result: bool,
+    /// When they were looked at.
+    pub condition: Option<Stamp>,
+    /// As for conditions.
+    pub assert_result: bool,
+    /// As for conditions.
+    pub assert: Option<Stamp>,
+    /// `ConditionPathExists=/some/file`, …: what was not met at the last start.
+    pub unmet: Vec<String>,
+    /// `ExecStartPre=/some/command: exit status 7`: what failed beside the main process.
+    pub failed_command: Option<String>,
+    /// The units that start it.
+    pub triggered_by: Vec<String>,
+}
+
+/// What the job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// Nothing.
+    Ended,
+    /// Its processes run; since when, where that is on record.
+    Running(Option<Stamp>),
+    /// Waits for an automatic restart.
+    WaitsForRestart,
+    /// Its process has ended and the unit stays active: no timer starts it again.
+    Remains,
+}
+
+impl Job {
+    /// What the job is doing now.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        match (self.unit.active_state.as_str(), self.unit.sub_state.as_str()) {
+            (_, sub) if sub.contains("auto-restart") => Activity::WaitsForRestart,
+            ("active", "exited") => Activity::Remains,
+            ("inactive" | "failed" | "maintenance", _) => Activity::Ended,
+            // When the unit began to start: a hung ExecStartPre has no main process yet.
+            _ => Activity::Running(self.unit.inactive_exit.or(self.exec_main_start)),
+        }
+    }
+
+    /// Why the last start was no run: `ConditionPathExists=/x was not met`.
+    #[must_use]
+    pub fn skipped(&self) -> Option<String> {
+        let by = |kind: &str| {
+            let unmet = self.unmet.join(", ");
+            if unmet.is_empty() { format!("{kind} was not met") } else { format!("{unmet} was not met") }
+        };
+        if self.result == "exec-condition" {
+            return Some("its ExecCondition said no".into());
+        }
+        // Without its time, a false result is the default of a unit that never started.
+        if self.condition.is_some() && !self.condition_result {
+            return Some(by("a condition"));
+        }
+        (self.assert.is_some() && !self.assert_result).then(|| by("an assertion"))
+    }
+
+    /// When the main process of the last run ended, where it really was the job's own program.
+    #[must_use]
+    pub fn finished(&self) -> Option<Stamp> {
+        self.exec_main_exit.filter(|_| self.main_process_ran())
+    }
+
+    /// When the main process of the last run was started, likewise.
+    #[must_use]
+    pub fn started(&self) -> Option<Stamp> {
+        self.exec_main_start.filter(|_| self.main_process_ran())
+    }
+
+    fn main_process_ran(&self) -> bool {
+        match self.exec_main_handoff {
+            Some(handoff) => handoff.is_some() || self.exec_main_code == 0,
+            // Before 256 the statuses by which systemd says that it could not start it are all there is.
+            None => {
+                let refused = self.exec_main_code == 1 && exit_names::is_not_started(self.exec_main_status);
+                !(refused && self.result == "exit-code")
+            }
+        }
+    }
+
+    /// How the last run ended, as systemd names it: `exit status 203/EXEC`, `killed by SIGKILL`.
+    #[must_use]
+    pub fn ending(&self) -> String {
+        let status = self.exec_main_status;
+        match self.exec_main_code {
+            1 => format!("exit status {}", exit_names::exit_status(status)),
+            2 => format!("killed by {}", exit_names::signal(status)),
+            3 => format!("dumped core on {}", exit_names::signal(status)),
+            _ => "no main process".into(),
+        }
+    }
+
+    /// How long the last run took, from the unit's first process to its end.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        let main = self.exec_main_start.zip(self.exec_main_exit);
+        let whole = || self.unit.inactive_exit.zip(self.unit.inactive_enter);
+        let (start, end) = main.or_else(whole)?;
+        let monotonic = end.monotonic.zip(start.monotonic).and_then(|(end, start)| end.checked_sub(start));
+        monotonic.or_else(|| (end.realtime - start.realtime).to_std().ok())
+    }
+
+    /// A sentence about a failed run, and its reason word; `None` for a `Result` that is not known.
+    #[must_use]
+    pub fn failure(&self) -> Option<(&'static str, String)> {
+        let beside = |otherwise: &str| self.failed_command.clone().unwrap_or_else(|| otherwise.to_owned());
+        Some(match self.result.as_str() {
+            "exit-code" if self.exec_main_code == 0 => {
+                ("exit-code", format!("failed before its main process: {}", beside("ExecStartPre failed")))
+            }
+            "exit-code" if self.exec_main_code == 1 && self.exec_main_status == 0 => {
+                ("exit-code", format!("failed after its main process: {}", beside("ExecStartPost failed")))
+            }
+            "exit-code" => ("exit-code", format!("failed: {}", self.ending())),
+            "signal" if self.exec_main_code == 0 => {
+                ("signal", format!("failed before its main process: {}", beside("killed by a signal")))
+            }
+            "signal" => ("signal", format!("failed: {}", self.ending())),
+            "core-dump" => ("core-dump", format!("failed: {}", self.ending())),
+            "timeout" => {
+                let after = self.took().map(|took| format!(" after {}", human(took))).unwrap_or_default();
+                ("timeout", format!("timed out{after}"))
+            }
+            "watchdog" => ("watchdog", "was killed by its watchdog".into()),
+            "oom-kill" => ("oom-kill", "ran out of memory and was killed".into()),
+            "start-limit-hit" | "start-limit" => {
+                ("start-limit", "was started too often and is held back".into())
+            }
+            "resources" => ("resources", "could not be started: systemd lacked resources or files".into()),
+            "protocol" => ("protocol", "failed: it did not keep the protocol of its service type".into()),
+            _ => return None,
+        })
+    }
+
+    /// `running for 3min`.
+    #[must_use]
+    pub fn running_phrase(since: Option<Stamp>, now: &Clock) -> String {
+        since.map_or_else(
+            || "running".into(),
+            |since| format!("running for {}", human(since.age(now).elapsed)),
+        )
+    }
+}

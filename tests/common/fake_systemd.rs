@@ -1,0 +1,377 @@
+//! A systemd at a bus of its own, with the properties and the manners that a test gives it.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy.toml spares functions marked as tests alone"
+)]
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use zbus::connection::Builder;
+use zbus::message::Message;
+use zbus::{Connection, Guid, MessageStream, OwnedVariant, Variant};
+
+use crate::common::{Finished, finish, program};
+
+/// How it treats those who ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manners {
+    /// Answers.
+    Good,
+    /// Accepts a connection and says nothing.
+    Silent,
+    /// Lets in, and says nothing to a question.
+    SilentAfterHello,
+    /// Refuses every question.
+    Denying,
+    /// Hangs up at the first question.
+    HangsUp,
+    /// Sends bytes that are no D-Bus.
+    Noise,
+    /// Answers every question with a number.
+    WrongTypes,
+}
+
+/// A unit and its properties.
+#[derive(Clone)]
+pub struct FakeUnit {
+    /// Load, active and sub state.
+    pub states: [String; 3],
+    /// By name.
+    pub properties: BTreeMap<String, Value>,
+}
+
+/// A property's value, before it is one on the bus.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// `s`
+    Text(String),
+    /// `t`
+    Time(u64),
+    /// `i`
+    Number(i32),
+    /// `b`
+    Truth(bool),
+    /// `as`
+    Texts(Vec<String>),
+    /// `a(sst)`
+    Calendar(Vec<(String, String, u64)>),
+    /// `a(stt)`
+    Monotonic(Vec<(String, u64, u64)>),
+}
+
+impl Value {
+    fn on_the_bus(&self) -> OwnedVariant {
+        let variant = match self.clone() {
+            Self::Text(text) => Variant::from(text),
+            Self::Time(time) => Variant::U64(time),
+            Self::Number(number) => Variant::I32(number),
+            Self::Truth(truth) => Variant::Bool(truth),
+            Self::Texts(texts) => Variant::from(texts),
+            Self::Calendar(rows) => Variant::from(rows),
+            Self::Monotonic(rows) => Variant::from(rows),
+        };
+        OwnedVariant::try_from(variant).unwrap()
+    }
+}
+
+impl FakeUnit {
+    /// A property with another value, or one more.
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.properties.insert(name.into(), value);
+        self
+    }
+
+    /// Other states.
+    pub fn in_states(mut self, states: [&str; 3]) -> Self {
+        self.states = states.map(String::from);
+        self
+    }
+
+    /// One and the same number for every time.
+    pub fn with_every_time(mut self, micros: u64) -> Self {
+        for value in self.properties.values_mut() {
+            if let Value::Time(time) = value {
+                *time = micros;
+            }
+        }
+        self
+    }
+}
+
+/// Microseconds as on the bus; the wall clock of a test is the machine's, unless it says otherwise.
+pub fn micros(ago: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    u64::try_from((now - ago).as_micros()).unwrap()
+}
+
+/// A service that ended well at `exit` (microseconds since 1970), in an earlier boot as far as monotonic
+/// times tell.
+pub fn service(exit: u64) -> FakeUnit {
+    let mut properties = BTreeMap::new();
+    for (name, value) in [
+        ("ExecMainStartTimestamp", exit - 60_000_000),
+        ("ExecMainExitTimestamp", exit),
+        ("ConditionTimestamp", exit - 60_000_000),
+        ("AssertTimestamp", exit - 60_000_000),
+        ("InactiveExitTimestamp", exit - 60_000_000),
+        ("InactiveEnterTimestamp", exit),
+    ] {
+        properties.insert(name.into(), Value::Time(value));
+        properties.insert(format!("{name}Monotonic"), Value::Time(0));
+    }
+    for (name, value) in [
+        ("Result", Value::Text("success".into())),
+        ("ExecMainCode", Value::Number(1)),
+        ("ExecMainStatus", Value::Number(0)),
+        ("ConditionResult", Value::Truth(true)),
+        ("AssertResult", Value::Truth(true)),
+        ("NeedDaemonReload", Value::Truth(false)),
+        ("TriggeredBy", Value::Texts(vec!["job.timer".into()])),
+    ] {
+        properties.insert(name.into(), value);
+    }
+    FakeUnit { states: ["loaded", "inactive", "dead"].map(String::from), properties }
+}
+
+/// A service that is loaded and has never been started.
+pub fn never_started() -> FakeUnit {
+    service(1_000_000_000_000_000)
+        .with_every_time(0)
+        .with("ExecMainCode", Value::Number(0))
+        .with("ConditionResult", Value::Truth(false))
+        .with("AssertResult", Value::Truth(false))
+}
+
+/// A daily timer, enabled and waiting; it last fired at `last` and fires next at `next`.
+pub fn timer(last: u64, next: u64) -> FakeUnit {
+    let mut properties = BTreeMap::new();
+    for (name, value) in [
+        ("Unit", Value::Text("job.service".into())),
+        ("Result", Value::Text("success".into())),
+        ("NextElapseUSecRealtime", Value::Time(next)),
+        ("NextElapseUSecMonotonic", Value::Time(0)),
+        ("LastTriggerUSec", Value::Time(last)),
+        ("LastTriggerUSecMonotonic", Value::Time(0)),
+        ("TimersCalendar", Value::Calendar(vec![("OnCalendar".into(), "*-*-* 02:00:00".into(), next)])),
+        ("TimersMonotonic", Value::Monotonic(vec![])),
+        ("AccuracyUSec", Value::Time(60_000_000)),
+        ("RandomizedDelayUSec", Value::Time(0)),
+        ("UnitFileState", Value::Text("enabled".into())),
+        ("NeedDaemonReload", Value::Truth(false)),
+        ("ActiveEnterTimestamp", Value::Time(last)),
+        ("ActiveEnterTimestampMonotonic", Value::Time(0)),
+    ] {
+        properties.insert(name.into(), value);
+    }
+    FakeUnit { states: ["loaded", "active", "waiting"].map(String::from), properties }
+}
+
+/// A running fake; ends with the test.
+pub struct FakeSystemd {
+    folder: tempfile::TempDir,
+    clock: Option<i64>,
+}
+
+impl FakeSystemd {
+    /// Serves `units` until the test ends.
+    pub fn serve(manners: Manners, units: impl IntoIterator<Item = (String, FakeUnit)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("bus")).unwrap();
+        let units: BTreeMap<String, FakeUnit> = units.into_iter().collect();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, units) = (stream.unwrap(), units.clone());
+                std::thread::spawn(move || converse(stream, manners, &units));
+            }
+        });
+        Self { folder, clock: None }
+    }
+
+    /// A job and its timer, under the names `job.service` and `job.timer`.
+    pub fn of(timer: FakeUnit, service: FakeUnit) -> Self {
+        Self::serve(Manners::Good, [("job.timer".to_owned(), timer), ("job.service".to_owned(), service)])
+    }
+
+    /// The wall clock of the programs starts at `seconds` since 1970.
+    pub fn at(mut self, seconds: i64) -> Self {
+        self.clock = Some(seconds);
+        self
+    }
+
+    /// The folder of the bus, where a test may put files of its own.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// A probe that asks this systemd.
+    pub fn probe(&self, path: &str, args: &[&str]) -> Command {
+        let mut command = program(path, self.folder.path());
+        let address = format!("unix:path={}", self.folder.path().join("bus").display());
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", address).args(args);
+        if let Some(clock) = self.clock {
+            command.env("LD_PRELOAD", preload()).env("TEST_CLOCK", clock.to_string());
+        }
+        command
+    }
+
+    /// Runs a probe to its end.
+    pub fn ask(&self, path: &str, args: &[&str]) -> Finished {
+        finish(&mut self.probe(path, args))
+    }
+}
+
+/// The wall clock, built once per test program.
+fn preload() -> &'static PathBuf {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let name = format!("clock-{}.so", std::process::id());
+        let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/clock.c");
+        let mut compiler = Command::new("cc");
+        finish(compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source)).expect_status(0);
+        library
+    })
+}
+
+fn converse(mut stream: UnixStream, manners: Manners, units: &BTreeMap<String, FakeUnit>) {
+    if manners == Manners::Silent {
+        // Reads what comes, for as long as somebody is there.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        return;
+    }
+    if manners == Manners::Noise {
+        let _ = std::io::Write::write_all(&mut stream, &b"\xff\x00l\x01\r\n| garbage".repeat(1000));
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Builder::unix_stream(stream).server(Guid::generate()).p2p().build().await;
+        let Ok(connection) = server else { return };
+        let mut messages = MessageStream::from(&connection);
+        loop {
+            let next = std::future::poll_fn(|context| {
+                futures_core::Stream::poll_next(std::pin::Pin::new(&mut messages), context)
+            });
+            let Some(Ok(message)) = next.await else { return };
+            if answer(&connection, &message, manners, units).await.is_none() {
+                return;
+            }
+        }
+    });
+}
+
+async fn answer(
+    connection: &Connection,
+    message: &Message,
+    manners: Manners,
+    units: &BTreeMap<String, FakeUnit>,
+) -> Option<()> {
+    let header = message.header();
+    let member = header.member()?.as_str().to_owned();
+    if member == "Hello" {
+        return connection.reply(&header, &":1.7").await.ok();
+    }
+    match manners {
+        Manners::SilentAfterHello => return Some(()),
+        Manners::HangsUp => return None,
+        Manners::WrongTypes => return connection.reply(&header, &7_u32).await.ok(),
+        Manners::Denying => {
+            let name = "org.freedesktop.DBus.Error.AccessDenied";
+            return connection.reply_error(&header, name, &"Sender is not authorized").await.ok();
+        }
+        _ => {}
+    }
+    let body = message.body();
+    match member.as_str() {
+        "ListUnitsByNames" => {
+            let names: Vec<String> = body.deserialize().ok()?;
+            let rows: Vec<_> = names.iter().map(|name| row(name, units.get(name))).collect();
+            connection.reply(&header, &rows).await.ok()
+        }
+        "ListUnitsByPatterns" => {
+            let (_, patterns): (Vec<String>, Vec<String>) = body.deserialize().ok()?;
+            let rows = units.iter().filter(|(name, _)| fits(&patterns, name));
+            let rows: Vec<_> = rows.map(|(name, unit)| row(name, Some(unit))).collect();
+            connection.reply(&header, &rows).await.ok()
+        }
+        "ListUnitFilesByPatterns" => {
+            let (_, patterns): (Vec<String>, Vec<String>) = body.deserialize().ok()?;
+            let files = units.keys().filter(|name| fits(&patterns, name));
+            let files: Vec<_> =
+                files.map(|name| (format!("/etc/systemd/system/{name}"), "enabled")).collect();
+            connection.reply(&header, &files).await.ok()
+        }
+        "GetAll" => {
+            let unit = units.get(&unescape(header.path()?.as_str()));
+            let all: HashMap<String, OwnedVariant> = unit
+                .iter()
+                .flat_map(|unit| &unit.properties)
+                .map(|(name, value)| (name.clone(), value.on_the_bus()))
+                .collect();
+            connection.reply(&header, &all).await.ok()
+        }
+        "Get" => {
+            let (_, property): (String, String) = body.deserialize().ok()?;
+            let unit = units.get(&unescape(header.path()?.as_str()));
+            match unit.and_then(|unit| unit.properties.get(&property)) {
+                Some(value) => connection.reply(&header, &value.on_the_bus()).await.ok(),
+                None => {
+                    let name = "org.freedesktop.DBus.Error.UnknownProperty";
+                    connection.reply_error(&header, name, &"Unknown property or interface.").await.ok()
+                }
+            }
+        }
+        _ => connection.reply_error(&header, "org.freedesktop.DBus.Error.UnknownMethod", &member).await.ok(),
+    }
+}
+
+type Row = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    zbus::OwnedObjectPath,
+    u32,
+    String,
+    zbus::OwnedObjectPath,
+);
+
+fn row(name: &str, unit: Option<&FakeUnit>) -> Row {
+    let [load, active, sub] =
+        unit.map_or_else(|| ["not-found", "inactive", "dead"].map(String::from), |unit| unit.states.clone());
+    let path = || zbus::OwnedObjectPath::try_from("/").unwrap();
+    (name.into(), String::new(), load, active, sub, String::new(), path(), 0, String::new(), path())
+}
+
+fn fits(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| {
+        let (head, tail) = pattern.split_once('*').unwrap_or((pattern, ""));
+        name.starts_with(head) && name.ends_with(tail)
+    })
+}
+
+/// `/org/freedesktop/systemd1/unit/ok_2etimer` back to `ok.timer`.
+fn unescape(path: &str) -> String {
+    let mut bytes = path.rsplit('/').next().unwrap().bytes();
+    let mut name = Vec::new();
+    while let Some(byte) = bytes.next() {
+        if byte == b'_' {
+            let hex = String::from_utf8(bytes.by_ref().take(2).collect()).unwrap();
+            name.push(u8::from_str_radix(&hex, 16).unwrap());
+        } else {
+            name.push(byte);
+        }
+    }
+    String::from_utf8(name).unwrap()
+}

@@ -1,0 +1,96 @@
+//! Is a run called a success only when it was one?
+
+mod common;
+#[path = "common/fake_systemd.rs"]
+mod fake_systemd;
+
+use std::time::Duration;
+
+use fake_systemd::{FakeSystemd, FakeUnit, Value, micros, never_started, service, timer};
+
+const PROBE: &str = env!("CARGO_BIN_EXE_check_plms_exit");
+const HOUR: u64 = 3_600_000_000;
+
+fn ended(result: &str, code: i32, status: i32) -> FakeUnit {
+    service(micros(Duration::ZERO) - HOUR - 500_000)
+        .in_states(["loaded", "failed", "failed"])
+        .with("Result", Value::Text(result.into()))
+        .with("ExecMainCode", Value::Number(code))
+        .with("ExecMainStatus", Value::Number(status))
+}
+
+#[track_caller]
+fn judged(service: FakeUnit, status: i32, sentence: &str) {
+    let now = micros(Duration::ZERO);
+    let seen = FakeSystemd::of(timer(now - HOUR, now + HOUR), service).ask(PROBE, &["-u", "job"]);
+    let seen = seen.expect_status(status);
+    assert!(seen.service_output().contains(sentence), "expected: {sentence}\n{seen:#}");
+}
+
+#[test]
+fn failures_that_a_test_cannot_make_are_critical_and_named() {
+    judged(ended("oom-kill", 2, 9), 2, "job.service ran out of memory and was killed, 1h ago");
+    judged(ended("watchdog", 2, 6), 2, "was killed by its watchdog");
+    judged(ended("core-dump", 3, 11), 2, "failed: dumped core on SIGSEGV, 1h ago");
+    judged(ended("resources", 0, 0), 2, "systemd lacked resources");
+    judged(ended("protocol", 1, 0), 2, "protocol");
+    judged(ended("timeout", 2, 15), 2, "timed out after 1min, 1h ago");
+    judged(ended("start-limit", 1, 0), 2, "started too often");
+}
+
+#[test]
+fn results_and_states_of_a_newer_systemd_are_shown_and_never_ok() {
+    judged(ended("quantum-decay", 1, 0), 3, "'quantum-decay'");
+    judged(ended("success", 1, 0).in_states(["loaded", "inactive", "dreaming"]), 3, "'dreaming'");
+    judged(ended("success", 1, 0).in_states(["loaded", "dormant", "dead"]), 3, "'dormant'");
+    judged(ended("", 1, 0), 3, "''");
+}
+
+#[test]
+fn a_failed_unit_is_no_success_whatever_its_result_says() {
+    judged(ended("success", 1, 0), 2, "is failed, and systemd does not say why");
+}
+
+#[test]
+fn neither_zero_nor_the_greatest_number_is_a_run() {
+    for raw in [0, u64::MAX, u64::MAX - 1] {
+        judged(never_started().with_every_time(raw), 3, "UNKNOWN: job.service");
+    }
+}
+
+#[test]
+fn an_end_in_the_future_is_a_warning() {
+    let exit = micros(Duration::ZERO) + HOUR + 500_000;
+    judged(service(exit), 1, "job.service ended 1h in the future; was the clock set back?");
+}
+
+#[test]
+fn since_systemd_256_a_program_that_exits_with_203_itself_is_told_from_one_that_never_ran() {
+    let probe = env!("CARGO_BIN_EXE_check_plms_freshness");
+    let now = micros(Duration::ZERO);
+    let ask = |service: FakeUnit| {
+        FakeSystemd::of(timer(now - HOUR, now + HOUR), service).ask(probe, &["-u", "job"])
+    };
+    let ended = || ended("exit-code", 1, 203);
+    ask(ended()).expect_status(3);
+    ask(ended().with("ExecMainHandoffTimestamp", Value::Time(0))).expect_status(3);
+    let ran = ended().with("ExecMainHandoffTimestamp", Value::Time(now - HOUR));
+    ask(ran).expect_status(0);
+}
+
+#[test]
+fn a_run_before_this_boot_and_a_run_that_never_was_are_different_sentences() {
+    let now = micros(Duration::ZERO);
+    let ask =
+        |timer: FakeUnit| FakeSystemd::of(timer, never_started()).ask(PROBE, &["-u", "job"]).expect_status(3);
+    let stamped = ask(timer(now - 5 * HOUR, now + HOUR));
+    assert!(stamped.stdout.contains("has not run since boot; its timer's stamp says 5h ago"), "{stamped:#}");
+    let fired = timer(now - 5 * HOUR, now + HOUR).with("LastTriggerUSecMonotonic", Value::Time(1_000_000));
+    let forgotten = ask(fired);
+    assert!(
+        forgotten.stdout.contains("though its timer fired") && forgotten.stdout.contains("forgot"),
+        "{forgotten:#}"
+    );
+    let never = ask(timer(now - 5 * HOUR, now + HOUR).with("LastTriggerUSec", Value::Time(0)));
+    assert!(never.stdout.contains("never ran since its timer was started 5h ago"), "{never:#}");
+}

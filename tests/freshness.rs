@@ -1,0 +1,254 @@
+//! Is a job called fresh only when it really ran in time?
+
+mod common;
+#[path = "common/fake_systemd.rs"]
+mod fake_systemd;
+
+use std::time::Duration;
+
+use fake_systemd::{FakeSystemd, FakeUnit, Manners, Value, micros, never_started, service, timer};
+
+const PROBE: &str = env!("CARGO_BIN_EXE_check_plms_freshness");
+const HOUR: u64 = 3600;
+
+fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * HOUR)
+}
+
+/// A job that ended so long ago, and its daily timer.
+fn ran(ago: Duration) -> FakeSystemd {
+    let exit = micros(ago);
+    FakeSystemd::of(timer(exit, micros(Duration::ZERO) + 1_000_000), service(exit))
+}
+
+#[test]
+fn a_run_26_hours_ago_is_critical_and_one_24_hours_ago_is_fine() {
+    let seen = ran(hours(26) + Duration::from_secs(240)).ask(PROBE, &["-u", "job"]).expect_status(2);
+    let want =
+        "PLMS FRESHNESS CRITICAL: job.service last ran 26h 4min ago (limit 25h 1min) | 'age'=93840s;;90060;0";
+    assert_eq!(seen.service_output(), want);
+    let seen = ran(hours(24)).ask(PROBE, &["-u", "job"]).expect_status(0);
+    assert_eq!(
+        seen.service_output(),
+        "PLMS FRESHNESS OK: job.service last ran 24h ago (limit 25h 1min) | 'age'=86400s;;90060;0"
+    );
+}
+
+#[test]
+fn the_timers_own_delays_lengthen_the_limit() {
+    let exit = micros(hours(25) + Duration::from_secs(600));
+    let late = |delay: u64| timer(exit, exit).with("RandomizedDelayUSec", Value::Time(delay * 1_000_000));
+    FakeSystemd::of(late(1800), service(exit)).ask(PROBE, &["-u", "job"]).expect_status(0);
+    FakeSystemd::of(late(0), service(exit)).ask(PROBE, &["-u", "job"]).expect_status(2);
+}
+
+#[test]
+fn a_run_in_the_future_is_a_warning_and_never_a_negative_age() {
+    let exit = micros(Duration::ZERO) + 7_200_000_000;
+    let seen = FakeSystemd::of(timer(exit, exit), service(exit)).ask(PROBE, &["-u", "job"]).expect_status(1);
+    let line = seen.service_output();
+    assert!(
+        line.contains("job.service last ran 1h 59min in the future; was the clock set back?"),
+        "{seen:#}"
+    );
+    assert!(line.contains("'age'=0s"), "{seen:#}");
+}
+
+/// 2027-11-07 06:00Z is when New York puts its clocks back, 2027-03-14 07:00Z when it puts them forward;
+/// Berlin does both at 01:00Z, on 2026-10-25 and 2027-03-28; Lord Howe goes back half an hour on
+/// 2027-04-03 15:00Z. Ages are real hours and minutes; the timer allows one minute.
+#[test]
+fn a_night_in_which_clocks_are_put_back_lengthens_the_limit_and_no_night_shortens_it() {
+    let table = [
+        ("America/New_York", "2027-11-06T06:00:00Z", "2027-11-07T07:00:00Z", 25 * 60, 0),
+        ("America/New_York", "2027-11-06T06:00:00Z", "2027-11-07T07:59:00Z", 26 * 60 - 1, 0),
+        ("America/New_York", "2027-11-06T06:00:00Z", "2027-11-07T08:02:00Z", 26 * 60 + 2, 2),
+        ("America/New_York", "2027-11-07T07:00:00Z", "2027-11-08T08:02:00Z", 25 * 60 + 2, 2),
+        ("America/New_York", "2027-03-13T07:00:00Z", "2027-03-14T08:00:00Z", 25 * 60, 0),
+        ("America/New_York", "2027-03-13T07:00:00Z", "2027-03-14T08:02:00Z", 25 * 60 + 2, 2),
+        ("Europe/Berlin", "2026-10-24T00:00:00Z", "2026-10-25T01:59:00Z", 26 * 60 - 1, 0),
+        ("Europe/Berlin", "2026-10-24T00:00:00Z", "2026-10-25T02:02:00Z", 26 * 60 + 2, 2),
+        ("Europe/Berlin", "2027-03-27T01:00:00Z", "2027-03-28T02:00:00Z", 25 * 60, 0),
+        ("Europe/Berlin", "2027-03-27T01:00:00Z", "2027-03-28T02:02:00Z", 25 * 60 + 2, 2),
+        ("Australia/Lord_Howe", "2027-04-02T15:30:00Z", "2027-04-03T17:00:00Z", 25 * 60 + 30, 0),
+        ("Australia/Lord_Howe", "2027-04-02T15:30:00Z", "2027-04-03T17:02:00Z", 25 * 60 + 32, 2),
+        ("Asia/Kolkata", "2027-11-06T06:00:00Z", "2027-11-07T07:02:00Z", 25 * 60 + 2, 2),
+    ];
+    for (zone, ran, now, minutes, status) in table {
+        let instant = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+        let (exit, now) = (instant(ran), instant(now));
+        assert_eq!((now - exit).num_minutes(), minutes, "the table is wrong");
+        let exit = u64::try_from(exit.timestamp_micros()).unwrap();
+        let spec = format!("*-*-* 02:00:00 {zone}");
+        let in_zone = Value::Calendar(vec![("OnCalendar".into(), spec, exit)]);
+        // The timer names the zone; and where it names none, the operator does.
+        for (timer, args) in [
+            (timer(exit, exit).with("TimersCalendar", in_zone), vec!["-u", "job"]),
+            (timer(exit, exit), vec!["-u", "job", "--timezone", zone]),
+        ] {
+            let seen = FakeSystemd::of(timer, service(exit)).at(now.timestamp()).ask(PROBE, &args);
+            assert!(seen.service_output().contains("job.service last ran 2"), "{zone} at {now}\n{seen:#}");
+            assert_eq!(seen.status, Some(status), "{zone} at {now}\n{seen:#}");
+        }
+    }
+}
+
+#[test]
+fn the_operators_zone_outranks_the_timers() {
+    let exit = 1_825_524_000_000_000; // 2027-11-06T18:00:00Z
+    let in_new_york =
+        Value::Calendar(vec![("OnCalendar".into(), "*-*-* 02:00:00 America/New_York".into(), exit)]);
+    let fake = || {
+        FakeSystemd::of(timer(exit, exit).with("TimersCalendar", in_new_york.clone()), service(exit))
+            .at(1_825_524_000 + 25 * 3600 + 1800)
+    };
+    fake().ask(PROBE, &["-u", "job"]).expect_status(0);
+    fake().ask(PROBE, &["-u", "job", "--timezone", "UTC"]).expect_status(2);
+}
+
+#[test]
+fn a_zone_that_does_not_exist_is_refused_in_one_line() {
+    let seen = ran(hours(1)).ask(PROBE, &["--timezone", "Mars/Olympus"]).expect_status(3);
+    assert!(
+        seen.stdout.starts_with("PLMS FRESHNESS UNKNOWN: there is no time zone 'Mars/Olympus'"),
+        "{seen:#}"
+    );
+    assert_eq!(seen.stdout.lines().count(), 1, "{seen:#}");
+}
+
+#[test]
+fn neither_zero_nor_the_greatest_number_is_a_run() {
+    for raw in [0, u64::MAX, u64::MAX - 1, 1 << 63] {
+        let fake =
+            FakeSystemd::of(timer(raw, raw).with_every_time(raw), service(1 << 40).with_every_time(raw));
+        let seen = fake.ask(PROBE, &["-u", "job"]).expect_status(3);
+        assert!(!seen.stdout.contains(&raw.to_string()) || raw == 0, "{seen:#}");
+    }
+}
+
+fn forgotten(triggered: Duration) -> FakeSystemd {
+    let last = micros(triggered);
+    let timer = timer(last, micros(Duration::ZERO) + 1_000_000);
+    // The timer itself is as young as the boot.
+    FakeSystemd::of(timer.with("ActiveEnterTimestamp", Value::Time(micros(hours(1)))), never_started())
+}
+
+#[test]
+fn where_systemd_forgot_the_stamp_bounds_the_age_from_below() {
+    let seen = forgotten(hours(30)).ask(PROBE, &["-u", "job"]).expect_status(2);
+    let want = "job.service has not run for 30h at least, says its timer's last trigger (limit 25h)";
+    assert!(seen.service_output().contains(want), "{seen:#}");
+    let seen = forgotten(hours(3)).ask(PROBE, &["-u", "job"]).expect_status(3);
+    assert!(
+        seen.service_output().contains("has not run since boot; its timer's stamp says 3h ago"),
+        "{seen:#}"
+    );
+    forgotten(hours(3)).ask(PROBE, &["-u", "job", "--never-run", "warning"]).expect_status(1);
+}
+
+#[test]
+fn a_timer_that_was_active_for_longer_than_the_limit_without_a_run_is_critical() {
+    let fake = |since: Duration| {
+        let timer = timer(micros(since), micros(Duration::ZERO)).with("LastTriggerUSec", Value::Time(0));
+        FakeSystemd::of(timer, never_started())
+    };
+    let seen = fake(hours(26)).ask(PROBE, &["-u", "job", "--never-run", "ok"]).expect_status(2);
+    assert!(seen.service_output().contains("its timer has been active for 26h (limit 25h)"), "{seen:#}");
+    fake(hours(20)).ask(PROBE, &["-u", "job"]).expect_status(3);
+}
+
+/// What the runner leaves, as far as freshness asks for it.
+fn status_json(finish: Duration, state: &str) -> String {
+    let at = |ago: Duration| {
+        let at = chrono::DateTime::from_timestamp_micros(i64::try_from(micros(ago)).unwrap()).unwrap();
+        at.to_rfc3339()
+    };
+    format!(
+        r#"{{"timestamp":"{0}","db_path":"/r.db","strict_mode":true,"env":"test","state":"{state}","partial":false,
+        "incomplete":false,"start":"{0}","finish":"{1}","invocation_id":"0","checks":{{}},"summary":{{"total_checks":8,
+        "passed_checks":8,"failed_checks":0,"error_checks":0,"skipped_checks":0,"total_violations":0,"status":"pass"}}}}"#,
+        at(finish + Duration::from_secs(60)),
+        at(finish)
+    )
+}
+
+fn with_file(fake: &FakeSystemd, content: &str) -> String {
+    let path = fake.folder().join("status.json");
+    std::fs::write(&path, content).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn the_runners_own_record_outlives_a_reboot() {
+    let fake = forgotten(hours(30));
+    let path = with_file(&fake, &status_json(hours(3), "ok"));
+    let seen = fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0);
+    assert!(
+        seen.service_output().contains("job.service last ran 3h ago, says the status file (limit"),
+        "{seen:#}"
+    );
+    let path = with_file(&fake, &status_json(hours(27), "ok"));
+    fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(2);
+}
+
+#[test]
+fn of_two_records_the_newer_counts() {
+    let fake = ran(hours(27));
+    let path = with_file(&fake, &status_json(hours(2), "critical"));
+    fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0).expect_stdout("status file");
+    let seen = fake.ask(PROBE, &["-u", "job", "--status-file", &path, "--basis", "success"]).expect_status(2);
+    assert!(!seen.stdout.contains("status file"), "{seen:#}");
+    let fake = ran(hours(2));
+    let path = with_file(&fake, &status_json(hours(27), "ok"));
+    fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0);
+}
+
+#[test]
+fn a_host_with_cron_is_judged_by_the_file_alone() {
+    let nobody = FakeSystemd::serve(Manners::Good, []);
+    let path = with_file(&nobody, &status_json(hours(2), "ok"));
+    nobody.ask(PROBE, &["--status-file", &path]).expect_status(0).expect_stdout("says the status file");
+    let mut without_bus = nobody.probe(PROBE, &["--status-file", &path]);
+    without_bus.env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent");
+    common::finish(&mut without_bus).expect_status(0);
+    // A unit that was named must be there.
+    nobody
+        .ask(PROBE, &["-u", "job", "--status-file", &path])
+        .expect_status(2)
+        .expect_stdout("does not exist");
+    let missing = nobody.folder().join("missing").display().to_string();
+    nobody.ask(PROBE, &["--status-file", &missing]).expect_status(3).expect_stdout("no run on record");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_lifts_ok_to_unknown() {
+    let fake = ran(hours(2));
+    let path = with_file(&fake, "{\"start\": \"20");
+    let seen = fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(3);
+    assert!(
+        seen.service_output().contains("job.service last ran 2h ago") && seen.stdout.contains("is not one"),
+        "{seen:#}"
+    );
+    let folder = fake.folder().display().to_string();
+    fake.ask(PROBE, &["-u", "job", "--status-file", &folder]).expect_status(3);
+}
+
+fn running_since(ago: Duration) -> FakeUnit {
+    let since = micros(ago);
+    never_started()
+        .in_states(["loaded", "activating", "start"])
+        .with("ExecMainStartTimestamp", Value::Time(since))
+        .with("InactiveExitTimestamp", Value::Time(since))
+        .with("ConditionResult", Value::Truth(true))
+        .with("AssertResult", Value::Truth(true))
+}
+
+#[test]
+fn a_run_in_progress_is_fine_until_it_takes_too_long() {
+    let fake = |ago| FakeSystemd::of(timer(micros(ago), micros(ago)), running_since(ago));
+    fake(hours(2)).ask(PROBE, &["-u", "job"]).expect_status(0).expect_stdout("job.service is running for 2h");
+    let seen = fake(hours(2)).ask(PROBE, &["-u", "job", "--max-runtime", "1h"]).expect_status(2);
+    assert!(seen.stdout.contains("has been running for 2h (limit 1h)"), "{seen:#}");
+    // Nobody set a limit, and no run has ended for longer than is allowed.
+    fake(hours(26)).ask(PROBE, &["-u", "job", "--max-runtime", "100h"]).expect_status(2);
+}

@@ -1,0 +1,109 @@
+//! Is a timer called well only when it is going to fire again?
+
+mod common;
+#[path = "common/fake_systemd.rs"]
+mod fake_systemd;
+
+use std::time::Duration;
+
+use fake_systemd::{FakeSystemd, FakeUnit, Value, micros, service, timer};
+
+const PROBE: &str = env!("CARGO_BIN_EXE_check_plms_timer");
+const HOUR: u64 = 3_600_000_000;
+
+fn now() -> u64 {
+    micros(Duration::ZERO)
+}
+
+fn well() -> FakeUnit {
+    timer(now() - HOUR, now() + 23 * HOUR + 500_000)
+}
+
+#[track_caller]
+fn judged(timer: FakeUnit, status: i32, sentence: &str) {
+    let fake = FakeSystemd::of(timer, service(now() - HOUR));
+    let seen = fake.ask(PROBE, &["-u", "job"]).expect_status(status);
+    assert!(seen.service_output().contains(sentence), "expected: {sentence}\n{seen:#}");
+}
+
+#[test]
+fn a_timer_that_fires_again_is_well_and_says_when() {
+    judged(well(), 0, "PLMS TIMER OK: job.timer is active, next ");
+    judged(well(), 0, "(in 23h), last 1h ago | 'next'=82800s 'last'=3600s;;;0");
+}
+
+#[test]
+fn an_elapse_in_the_past_is_a_warning() {
+    judged(timer(now() - HOUR, now() - HOUR), 1, "job.timer should have fired ");
+    // Within its accuracy it is not late yet.
+    judged(timer(now() - HOUR, now() - 30_000_000), 0, "is active");
+}
+
+#[test]
+fn an_elapse_over_400_days_ahead_is_a_warning_and_a_yearly_one_is_fine() {
+    judged(timer(now(), now() + 366 * 24 * HOUR), 0, "is active");
+    judged(timer(now(), now() + 401 * 24 * HOUR), 1, "was the clock wrong");
+}
+
+#[test]
+fn neither_zero_nor_the_greatest_number_is_a_next_elapse() {
+    for raw in [0, u64::MAX, u64::MAX - 1] {
+        let timer = well().with_every_time(raw);
+        let seen = FakeSystemd::of(timer, service(now() - HOUR)).ask(PROBE, &["-u", "job"]).expect_status(3);
+        assert!(seen.service_output().contains("knows no next elapse"), "{seen:#}");
+        assert!(seen.service_output().contains("'next'=U 'last'=U"), "{seen:#}");
+    }
+}
+
+#[test]
+fn words_of_a_newer_systemd_are_shown_and_never_ok() {
+    judged(well().in_states(["loaded", "hibernating", "waiting"]), 3, "'hibernating'");
+    judged(well().in_states(["loaded", "active", "snoozing"]), 3, "'snoozing'");
+    judged(well().in_states(["half-loaded", "active", "waiting"]), 3, "'half-loaded'");
+    judged(well().with("UnitFileState", Value::Text("blessed".into())), 3, "'blessed'");
+    judged(well().with("Result", Value::Text("bored".into())), 2, "(bored)");
+}
+
+#[test]
+fn a_service_in_an_unknown_state_is_unknown() {
+    let service = service(now() - HOUR).in_states(["loaded", "levitating", "dead"]);
+    let seen = FakeSystemd::of(well(), service).ask(PROBE, &["-u", "job"]).expect_status(3);
+    assert!(seen.service_output().contains("'levitating'"), "{seen:#}");
+}
+
+#[test]
+fn a_trigger_in_the_future_is_a_warning() {
+    judged(timer(now() + HOUR + 1_000_000, now() + 2 * HOUR), 1, "last fired");
+}
+
+#[test]
+fn only_a_timer_that_survives_a_reboot_is_well() {
+    for (word, status) in [
+        ("enabled", 0),
+        ("generated", 0),
+        ("disabled", 1),
+        ("enabled-runtime", 1),
+        ("linked", 1),
+        ("transient", 1),
+        ("", 1),
+        // Nothing to enable, and systemd does not say what wants it.
+        ("static", 3),
+    ] {
+        judged(well().with("UnitFileState", Value::Text(word.into())), status, "job.timer");
+    }
+    let is_static = || well().with("UnitFileState", Value::Text("static".into()));
+    judged(is_static().with("WantedBy", Value::Texts(vec!["timers.target".into()])), 0, "is active");
+    judged(is_static().with("WantedBy", Value::Texts(vec![])), 1, "not survive a reboot");
+}
+
+#[test]
+fn the_zone_of_the_timer_is_the_zone_of_what_is_shown() {
+    let spec = ("OnCalendar".to_owned(), "*-*-* 02:00:00 Asia/Kolkata".to_owned(), 0);
+    // 2026-12-01T20:30:00Z is two in the morning there.
+    let timer = timer(1_796_070_600_000_000, 1_796_157_000_000_000)
+        .with("TimersCalendar", Value::Calendar(vec![spec]));
+    let fake = FakeSystemd::of(timer, service(1_796_070_600_000_000)).at(1_796_120_000);
+    let seen = fake.ask(PROBE, &["-u", "job"]).expect_status(0);
+    assert!(seen.service_output().contains("next Wed 2026-12-02 02:00:00 IST (in 10h 16min)"), "{seen:#}");
+    assert!(seen.stdout.contains("OK: job.timer last fired Tue 2026-12-01 02:00:00 IST"), "{seen:#}");
+}
