@@ -111,16 +111,16 @@ pub fn plan(
             let note = "passport files were not looked at: ARTIFACTS_DIR is not set";
             plan.notes.push((index, note.to_owned()));
         }
-        match added {
-            Ok(()) => {}
-            Err(Unasked::Refused(detail)) => {
-                let (id, source_file) = (invariant.id.clone(), invariant.source.clone());
-                return Err(Refused { id, source_file, detail });
-            }
-            Err(Unasked::Error(error)) => {
-                plan.settled.push((index, Outcome::Failed { errors: vec![error] }));
-            }
+        let (is_refused, words) = match added {
+            Ok(()) => continue,
+            Err(Unasked::Refused(words)) => (true, words),
+            Err(Unasked::Error(words)) => (functions.has_refused(), words),
+        };
+        if is_refused {
+            let (id, source_file) = (invariant.id.clone(), invariant.source.clone());
+            return Err(Refused { id, source_file, detail: words });
         }
+        plan.settled.push((index, Outcome::Failed { errors: vec![words] }));
     }
     if without_files {
         plan.wait_for_no_files();
