@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
-
 use super::probe_units;
 use crate::cli::{Output, OutputFormat};
 use crate::emit::textfile;
@@ -107,10 +105,7 @@ pub fn run(request: Request, out: &mut Output) -> State {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where a probe reads the clock, once, after the last answer"
-)]
+/// The one reading of both clocks, after the last answer: a run that ends meanwhile is not in the future.
 fn read_clock(target: &Target) -> Clock {
     let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let monotonic = Duration::new(
@@ -118,7 +113,7 @@ fn read_clock(target: &Target) -> Clock {
         u32::try_from(monotonic.tv_nsec).unwrap_or_default(),
     );
     let is_here = !matches!(target, Target::Host(_));
-    Clock { realtime: Utc::now(), monotonic: is_here.then_some(monotonic) }
+    Clock { realtime: super::clock(), monotonic: is_here.then_some(monotonic) }
 }
 
 fn work(request: &Request, stage: &Stage) -> (State, String) {
@@ -203,11 +198,8 @@ fn unexpected(request: &Request, units: &[UnitReport]) -> Option<Finding> {
 fn write_textfile(request: &Request, report: &ProbeReport, stage: &Stage) -> Option<Finding> {
     let place = request.textfile.as_ref()?;
     stage.begin("writing metrics");
-    let exposition = report.exposition().map_err(|error| error.to_string());
-    let written = exposition.and_then(|text| {
-        textfile::write(place, &textfile_name(request), &text).map_err(|error| error.to_string())
-    });
-    written.err().map(|error| Finding::new(State::Unknown, error))
+    let written = textfile::write(place, &textfile_name(request), &report.exposition());
+    written.err().map(|error| Finding::new(State::Unknown, error.to_string()))
 }
 
 /// `plms_timer.prom`, with the unit's name in it where units were named.
