@@ -11,10 +11,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bad_registry;
 mod build_flags;
 mod changing;
 mod listing;
 mod one_snapshot;
+mod operators;
 mod reading;
 mod stage;
 mod writer;

@@ -1,7 +1,8 @@
 //! How is it made impossible that reading creates, changes or deletes a file beside the registry?
 //!
 //! `SQLITE_OPEN_READONLY` alone does not do it: SQLite creates an empty -wal for a WAL database whose
-//! -wal has just gone, and may delete a stale journal. This VFS is the system's own with two doors closed.
+//! -wal has just gone, and may delete a stale journal. This VFS is the system's own with two doors closed,
+//! and with the database read in larger pieces (`ahead.rs`).
 #![expect(unsafe_code, reason = "SQLite's VFS is a C table of functions")]
 
 use std::ffi::{CStr, c_char, c_int};
@@ -9,6 +10,8 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use rusqlite::ffi;
+
+use super::ahead;
 
 use super::owners;
 
@@ -76,7 +79,13 @@ unsafe extern "C" fn open_what_exists(
     // SAFETY: the default VFS is alive, and SQLite gave the other arguments for exactly this call.
     unsafe {
         match (*system).xOpen {
-            Some(open) => open(system, name, file, flags, out),
+            Some(open) => {
+                let code = open(system, name, file, flags, out);
+                if code == ffi::SQLITE_OK && flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
+                    ahead::install(file);
+                }
+                code
+            }
             None => ffi::SQLITE_CANTOPEN,
         }
     }
