@@ -57,7 +57,7 @@ fn evaluation(id: &str, severity: Severity, violations: u64) -> Evaluation {
         owner: None,
         key: vec!["id".into()],
         outcome: Outcome::Checked { violations, examined: Some(10), sample: vec![], errors: vec![] },
-        duration: Duration::from_millis(5),
+        duration: Some(Duration::from_millis(5)),
         notes: vec![],
     }
 }

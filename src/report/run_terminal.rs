@@ -70,7 +70,7 @@ fn table(text: &mut String, report: &Report, paint: Paint, width: usize) {
             id(evaluation),
             known(evaluation.violations()),
             known(evaluation.examined()),
-            state.map_or_else(|| "-".to_owned(), |_| format!("{:.3}", evaluation.duration.as_secs_f64())),
+            evaluation.duration.map_or_else(|| "-".to_owned(), |took| format!("{:.3}", took.as_secs_f64())),
             shorten(&one_line(&evaluation.title), room),
         );
     }

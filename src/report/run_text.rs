@@ -207,9 +207,9 @@ fn perfdata(report: &Report) -> Vec<Perf> {
         };
         Perf { warn, crit, ..number(&evaluation.id, evaluation.violations()) }
     }));
-    perfdata.extend(checked.map(|evaluation| {
-        let took = Value::Real(evaluation.duration.as_secs_f64());
-        Perf::new(format!("time_{}", evaluation.id), took, Unit::Seconds)
+    perfdata.extend(checked.filter_map(|evaluation| {
+        let took = Value::Real(evaluation.duration?.as_secs_f64());
+        Some(Perf::new(format!("time_{}", evaluation.id), took, Unit::Seconds))
     }));
     perfdata
 }

@@ -154,7 +154,7 @@ fn observe(
 
 fn not_checked(invariant: &Invariant) -> Evaluation {
     let errors = vec!["not checked: the registry could not be read".to_owned()];
-    invariant.evaluation(Outcome::Failed { errors }, Duration::ZERO)
+    invariant.evaluation(Outcome::Failed { errors }, None)
 }
 
 fn print(asked: &Asked<'_>, finished: &Finished, out: &mut Output) {

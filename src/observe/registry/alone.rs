@@ -132,7 +132,7 @@ pub fn explain<'a>(
     if let Some(evaluation) = evaluated.evaluations.first() {
         explanation.examined = evaluation.examined();
         explanation.violations = evaluation.violations();
-        explanation.took = evaluation.violations().map(|_| evaluation.duration);
+        explanation.took = evaluation.duration;
         explanation.errors = evaluation.errors().to_vec();
     }
     let alone = match prepare(question, invariant) {
