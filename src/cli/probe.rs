@@ -173,6 +173,6 @@ impl Common {
             explain: self.explain,
             is_verbose: self.verbose > 0,
         };
-        run(request, out)
+        run(&request, out)
     }
 }
