@@ -142,6 +142,16 @@ impl Evaluation {
         }
     }
 
+    /// Wall time of its scan; `None` where it was never asked.
+    #[must_use]
+    pub fn took(&self) -> Option<Duration> {
+        match self.outcome {
+            Outcome::Skipped { .. } => None,
+            Outcome::Failed { .. } => Some(self.duration).filter(|took| !took.is_zero()),
+            Outcome::Checked { .. } => Some(self.duration),
+        }
+    }
+
     /// What stood in the way of an answer.
     #[must_use]
     pub fn errors(&self) -> &[String] {
