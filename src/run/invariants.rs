@@ -144,16 +144,17 @@ fn observe(
             }
         }
         Err(EvaluateError::Registry(error)) => {
-            report.evaluations = selection.invariants.iter().map(not_checked).collect();
-            report.findings.push(Finding::new(State::Unknown, error.to_string()));
+            let error = error.to_string();
+            report.evaluations = selection.invariants.iter().map(|i| not_checked(i, &error)).collect();
+            report.findings.push(Finding::new(State::Unknown, error));
         }
         Err(error @ EvaluateError::Refused(_)) => return Err(error.to_string()),
     }
     Ok(report)
 }
 
-fn not_checked(invariant: &Invariant) -> Evaluation {
-    let errors = vec!["not checked: the registry could not be read".to_owned()];
+fn not_checked(invariant: &Invariant, error: &str) -> Evaluation {
+    let errors = vec![error.to_owned()];
     invariant.evaluation(Outcome::Failed { errors }, None)
 }
 
