@@ -251,7 +251,7 @@ mod tests {
         .unwrap();
         assert_eq!(seen.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 3]);
         assert!(seen.iter().all(|(_, text)| text.starts_with("Text")), "{seen:?}");
-        let error = each_row(&connection, "SELECT nothing", None, |_| {}).unwrap_err();
-        assert!(error.to_string().contains("no such column: nothing"), "{error}");
+        let error = each_row(&connection, "SELECT missing", None, |_| {}).unwrap_err();
+        assert!(error.to_string().contains("no such column: missing"), "{error}");
     }
 }
