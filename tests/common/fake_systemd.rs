@@ -1,11 +1,7 @@
 //! A systemd at a bus of its own, with the properties and the manners that a test gives it.
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "clippy.toml spares functions marked as tests alone"
-)]
+#![allow(clippy::unwrap_used, reason = "clippy.toml spares functions marked as tests alone")]
+#![allow(clippy::disallowed_methods, reason = "the program under test reads the real clock")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::net::{UnixListener, UnixStream};
