@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory as _};
 use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
-use plms_invariants::cli::runner;
+use plms_invariants::cli::{probe, runner};
 
 const SOURCE: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
@@ -23,7 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn programs() -> Vec<Command> {
-    vec![runner::Invocation::command()]
+    vec![
+        runner::Invocation::command(),
+        probe::TimerArgs::command(),
+        probe::ExitArgs::command(),
+        probe::FreshnessArgs::command(),
+    ]
 }
 
 /// One page for the program and one for each verb, as `plms-invariants-explain(1)`.

@@ -224,7 +224,7 @@ fn metrics_that_cannot_be_written_are_in_the_sentence_and_lift_ok_to_unknown() {
         is_one_unknown(
             &fake.ask(probe, &["-u", "job", "--textfile", &within]),
             name,
-            "No such file or directory",
+            "no such file or directory",
         );
         let there = target.display().to_string();
         fake.ask(probe, &["-u", "job", "--textfile", &there]).expect_status(0);

@@ -10,6 +10,8 @@ use plms_invariants::report::gauges::Gauges;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const PACKAGES: [&str; 2] = ["--packages", "prometheus prometheus-node-exporter"];
+
 /// What `node_exporter` serves of these files, after promtool has accepted each; `None` where it is skipped.
 #[track_caller]
 fn scraped(files: &[(&str, &str)]) -> Option<common::Finished> {
@@ -22,8 +24,7 @@ fn scraped(files: &[(&str, &str)]) -> Option<common::Finished> {
 
 #[track_caller]
 fn scraped_folder(textfiles: &Path) -> Option<common::Finished> {
-    let packages = ["--packages", "prometheus prometheus-node-exporter"];
-    Some(finish(beside_systemd(&packages, folder().join("scrape"))?.arg(textfiles)))
+    Some(finish(beside_systemd(&PACKAGES, folder().join("scrape"))?.arg(textfiles)))
 }
 
 /// A folder of this test alone.
@@ -39,7 +40,14 @@ fn empty_folder(name: &str) -> PathBuf {
 #[track_caller]
 fn expect_served_whole(textfiles: &Path, names: &[&str]) {
     let Some(seen) = scraped_folder(textfiles) else { return };
+    expect_whole(seen, textfiles, names);
+}
+
+#[track_caller]
+fn expect_whole(seen: common::Finished, textfiles: &Path, names: &[&str]) {
     let seen = seen.expect_status(0).expect_stdout("\nnode_textfile_scrape_error 0\n");
+    // A series that is there twice is dropped with no more than a line in the log.
+    assert!(!seen.stderr.contains("level=error"), "{seen:#}");
     let served = Exposition::read(&seen.stdout);
     for name in names {
         let written = Exposition::read(&fs::read_to_string(textfiles.join(name)).expect("the file is there"));
@@ -110,4 +118,54 @@ fn a_name_that_promtool_finds_fault_with_is_seen() {
     let text = "# HELP plms_age_minutes Age.\n# TYPE plms_age_minutes gauge\nplms_age_minutes 1\n";
     let Some(seen) = scraped(&[("plms.prom", text)]) else { return };
     seen.expect_status(1).expect_stderr("plms_age_minutes use base unit");
+}
+
+#[test]
+fn what_the_runner_wrote_is_served_whole() {
+    let folder = empty_folder("registry");
+    plms_invariants::demo::small(&folder).expect("target/tmp is writable");
+    let textfiles = empty_folder("textfiles");
+    let mut run = common::program(env!("CARGO_BIN_EXE_plms-invariants"), &folder);
+    run.env("ENV_NAME", "a \"name\" with \\ and |").args(["--env-file", "/dev/null"]);
+    run.args(["--state-dir", "state", "--log-dir", "log", "--artifacts-dir", "artifacts", "--textfile"]);
+    finish(run.arg(&textfiles)).expect_status(2);
+    let written = fs::read_to_string(textfiles.join("plms_invariants.prom")).expect("the runner wrote it");
+    let written = Exposition::read(&written);
+    for name in [
+        "state",
+        "status",
+        "violations",
+        "invariant_state",
+        "invariant_duration_seconds",
+        "examined_rows",
+        "failing_since_timestamp_seconds",
+        "checks",
+        "last_run_timestamp_seconds",
+        "duration_seconds",
+        "database_size_bytes",
+        "build_info",
+    ] {
+        assert!(
+            written.families().contains(&*format!("plms_invariants_{name}")),
+            "{name} is missing\n{written:#?}"
+        );
+    }
+    expect_served_whole(&textfiles, &["plms_invariants.prom"]);
+}
+
+#[test]
+fn what_the_probes_wrote_is_served_whole_beside_what_the_runner_wrote() {
+    let textfiles = empty_folder("textfiles");
+    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("textfile/plms_invariants.prom");
+    fs::copy(runner, textfiles.join("plms_invariants.prom")).expect("target/tmp is writable");
+    let programs =
+        Path::new(env!("CARGO_BIN_EXE_check_plms_timer")).parent().expect("programs lie in a folder");
+    let Some(mut command) = beside_systemd(&PACKAGES, folder().join("scrape-probes")) else { return };
+    let seen = finish(command.arg(programs).arg(&textfiles));
+    let mut names = vec!["plms_invariants.prom".to_owned()];
+    for (probe, kind) in [("timer", "timer"), ("exit", "service"), ("freshness", "service")] {
+        names.push(format!("plms_{probe}_good.{kind}_and_1_more.prom"));
+        names.push(format!("plms_{probe}_never.{kind}.prom"));
+    }
+    expect_whole(seen, &textfiles, &names.iter().map(String::as_str).collect::<Vec<_>>());
 }

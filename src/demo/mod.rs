@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use crate::plain::plain;
+
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// Above this many runs no passports are written unless the plan says so: one file per run.
@@ -129,7 +131,7 @@ pub enum DemoError {
         path: PathBuf,
     },
     /// A folder or file could not be written.
-    #[error("cannot write {}: {source}; choose a folder that you may write to, with room in it", path.display())]
+    #[error("cannot write {}: {}; choose a folder that you may write to, with room in it", path.display(), plain(source))]
     Write {
         /// Which.
         path: PathBuf,
@@ -138,7 +140,7 @@ pub enum DemoError {
     },
     /// A name that an env file cannot hold.
     #[error(
-        "cannot write {} into an env file: a quote, `$`, a backslash or a control character is in it; \
+        "cannot write {} into an env file: a quote, a dollar sign, a backslash, a backtick or a control character is in it; \
          choose a folder with a plainer name",
         path.display()
     )]
@@ -198,7 +200,11 @@ pub fn generate(plan: &Plan) -> Result<Planted, DemoError> {
     if plan.schema == Schema::Older {
         planted.violations.remove("strata_coverage");
     }
-    fill(plan, &unfinished, &mut planted)?;
+    if let Err(error) = fill(plan, &unfinished, &mut planted) {
+        // Half a registry helps nobody, and the disk may be full of it.
+        let _ = fs::remove_file(&unfinished);
+        return Err(error);
+    }
     fs::rename(&unfinished, &registry).map_err(DemoError::write(&registry))?;
     Ok(planted)
 }

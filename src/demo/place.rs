@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{DemoError, Passports, Plan, Planted};
+use super::{DemoError, Passports, Plan};
 
 /// The folders of a demo, and the settings that lead every verb to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,28 +60,13 @@ impl Place {
         Ok(place)
     }
 
-    /// Where everything went, and the commands that look further; `program` is how it was called.
+    /// The commands that look further; `program` is how this one was called.
     #[must_use]
-    pub fn guide(&self, planted: &Planted, log: Option<&Path>, program: &str) -> String {
-        let log = log.unwrap_or(&self.logs).display();
-        let mut text = format!(
-            "Where it went\n  registry  {}\n  log       {log}\n  metrics   {}\n  state     {}\n            {}\n",
-            planted.registry.display(),
-            self.textfile.join("plms_invariants.prom").display(),
-            self.state.join("status.json").display(),
-            self.state.join("state.db").display(),
-        );
-        if let Some(artifacts) = &planted.artifacts {
-            let _infallible = writeln!(text, "  passports {}/project-*", artifacts.display());
-        }
-        text.push_str("To look further\n");
-        let settings = format!("--env-file '{}'", self.env_file.display());
-        for verb in
-            ["rows kpi_formulas", "explain calibration_pollution", "history", "status", "list", "run --json"]
-        {
-            let _infallible = writeln!(text, "  {program} {settings} {verb}");
-        }
-        text
+    pub fn commands(&self, program: &str) -> String {
+        let verbs =
+            ["rows kpi_formulas", "explain calibration_pollution", "list", "history", "status", "run --json"];
+        let command = |verb| format!("  {program} --env-file '{}' {verb}\n", self.env_file.display());
+        verbs.into_iter().map(command).collect()
     }
 }
 

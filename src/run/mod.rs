@@ -23,6 +23,10 @@ use crate::verdict::State;
 pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
     let Invocation { common, verb } = invocation;
     let now = clock();
+    // Before the settings: a demo has its own, and broken ones are no reason not to show one.
+    if let Verb::Demo(flags) = verb {
+        return verbs::demo(common, flags, now, out);
+    }
     let settings = match Settings::load(&common.settings(), &|name| std::env::var_os(name)) {
         Ok(settings) => settings,
         Err(error) => return verbs::say_unknown(&error.to_string(), common.is_json(), out),

@@ -10,6 +10,7 @@ use super::probe_units;
 use crate::cli::{Output, OutputFormat};
 use crate::emit::textfile;
 use crate::observe::bus::{self, Bus, BusError, Names, Stage, Target};
+use crate::plain::plain;
 use crate::report::probe::{Probe, ProbeReport, UnitReport};
 use crate::report::text::one_line;
 use crate::verdict::clock::Clock;
@@ -173,7 +174,7 @@ pub(super) enum ObserveError {
     Bus(#[from] BusError),
     #[error("no answer within {limit} while {stage}")]
     Timeout { limit: String, stage: &'static str },
-    #[error("cannot start asking: {0}")]
+    #[error("cannot start asking: {}", plain(.0))]
     Runtime(#[from] std::io::Error),
 }
 

@@ -5,6 +5,8 @@
     reason = "a test that cannot go on ends; clippy.toml allows it in test functions only"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod grammar;
 mod mutate;
 mod tally;
@@ -70,26 +72,33 @@ fn the_program_counts_a_ruined_registry_as_a_walk_over_its_rows_does() {
     }
 }
 
+#[test]
+fn the_benchmark_asks_the_sqlite3_shell_the_same_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan { passports: Passports::None, ..Plan::new(folder.path(), 1_000) };
+    let planted = generate(&plan).unwrap();
+    let database = rusqlite::Connection::open(&planted.registry).unwrap();
+    let statements = include_str!("../../benches/shell.sql").split_inclusive(";\n");
+    let answer = |sql| database.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)));
+    let found = statements.map(|sql| answer(sql).unwrap()).map(|(id, count)| (id, count.unsigned_abs()));
+    assert_eq!(found.collect::<Counts>(), planted_counts(&planted));
+}
+
+/// What the program's JSON says, where it could check everything.
 fn asked(registry: &Path, artifacts: Option<&Path>) -> Counts {
-    use plms_invariants::invariants::Catalogue;
-    use plms_invariants::observe::cancel::Cancel;
-    use plms_invariants::observe::registry::{Question, evaluate};
-    let catalogue = Catalogue::load(&[]).unwrap();
-    let all: Vec<_> = catalogue.invariants.clone();
-    let question = Question {
-        database: registry,
-        catalogue: &all,
-        artifacts: artifacts.map(Path::to_owned),
-        jobs: 2,
-        cancel: Cancel::after(std::time::Duration::from_secs(60)),
-    };
-    let found = evaluate(&question, &mut |_, _| {}).unwrap();
-    found
-        .evaluations
-        .iter()
-        .map(|e| {
-            assert!(e.errors().is_empty(), "{e:#?}");
-            (e.id.clone(), e.violations().unwrap())
-        })
-        .collect()
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = common::program(env!("CARGO_BIN_EXE_plms-invariants"), folder.path());
+    command.args(["--env-file", "/dev/null", "--json", "--strict", "--db"]).arg(registry);
+    command.args(["--log-dir", ".", "--state-dir", "."]);
+    if let Some(artifacts) = artifacts {
+        command.arg("--artifacts-dir").arg(artifacts);
+    }
+    let finished = common::finish(&mut command).expect_status(2);
+    let run: serde_json::Value = serde_json::from_str(&finished.stdout).unwrap();
+    let checks = run["checks"].as_object().unwrap();
+    let counts = checks.iter().map(|(id, check)| {
+        assert_eq!(check["errors"], serde_json::json!([]), "{finished}");
+        (id.clone(), check["violations"].as_u64().unwrap())
+    });
+    counts.collect()
 }

@@ -1,6 +1,6 @@
 //! What does a statement return, which functions does it ask, and how are its rows shown?
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, Row, ffi};
@@ -20,27 +20,48 @@ pub struct Asked {
     pub passports: bool,
 }
 
-/// The functions that statements were seen to use while they were compiled.
+/// What SQLite's authorizer saw of the statements that were compiled.
 #[derive(Clone, Debug, Default)]
-pub struct FunctionLog(Arc<Mutex<Asked>>);
+pub struct FunctionLog(Arc<Mutex<Seen>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    asked: Asked,
+    refused: bool,
+}
 
 impl FunctionLog {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes one function.
     pub fn note(&self, function: &str) {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = &mut self.seen().asked;
         asked.facts |= ASK_FACTS.iter().any(|name| name.eq_ignore_ascii_case(function));
         asked.passports |= ASK_PASSPORTS.iter().any(|name| name.eq_ignore_ascii_case(function));
     }
 
+    /// Notes that something was refused: of a function SQLite itself says no more than of a typo.
+    pub fn note_refusal(&self) {
+        self.seen().refused = true;
+    }
+
     /// Forgets what was noted.
     pub fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Asked::default();
+        *self.seen() = Seen::default();
     }
 
     /// What was noted since.
     #[must_use]
     pub fn asked(&self) -> Asked {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen().asked
+    }
+
+    /// Whether something was refused since.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        self.seen().refused
     }
 }
 

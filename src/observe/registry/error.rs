@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use crate::plain::plain;
 
 /// Why the registry could not be read; the sentence ends with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,21 @@ fn holder(pid: Option<i32>) -> String {
 }
 
 impl RegistryError {
+    /// Whether a writer that is just opening or closing the registry may be the cause.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound(_)
+                | Self::Folder(_)
+                | Self::Irregular(_)
+                | Self::Empty(_)
+                | Self::Locked { .. }
+                | Self::Changing { .. }
+                | Self::Stopped { .. }
+        )
+    }
+
     /// What a system error on the database file means.
     #[must_use]
     pub fn from_io(path: &Path, error: &std::io::Error) -> Self {
@@ -89,7 +107,7 @@ impl RegistryError {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::NotFound(path),
             std::io::ErrorKind::PermissionDenied => Self::Denied(path),
-            _ => Self::Other { path, detail: error.to_string() },
+            _ => Self::Other { path, detail: plain(error) },
         }
     }
 
@@ -100,6 +118,11 @@ impl RegistryError {
         let Some(failure) = error.sqlite_error() else {
             return Self::Other { path, detail: error.to_string() };
         };
+        let cannot =
+            matches!(failure.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied);
+        if let Some(denied) = denied_beside(&path).filter(|_| cannot) {
+            return Self::Denied(denied);
+        }
         match (failure.code, failure.extended_code) {
             (ErrorCode::NotADatabase, _) => Self::NotADatabase(path),
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
@@ -118,6 +141,15 @@ impl RegistryError {
             _ => Self::Other { path, detail: error.to_string() },
         }
     }
+}
+
+/// A file of SQLite's beside the database that this user may not read.
+fn denied_beside(database: &Path) -> Option<PathBuf> {
+    let files = ["-wal", "-shm", "-journal"].map(|ending| beside(database, ending));
+    let is_denied = |file: &PathBuf| {
+        accessat(CWD, file, Access::READ_OK, AtFlags::EACCESS) == Err(rustix::io::Errno::ACCESS)
+    };
+    files.into_iter().find(is_denied)
 }
 
 /// The file that SQLite puts beside a database under this ending.

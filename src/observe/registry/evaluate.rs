@@ -81,10 +81,10 @@ pub fn evaluate(
         let tables = tables(question.catalogue);
         let session = Session::open(question.database, &tables, &shared, &question.cancel, attempt > 1)?;
         let (found, access) = (session.found.clone(), session.access);
-        let evaluated = attempt_once(question, session, &shared, progress)?;
-        // Nobody locked the file: what was read is true only of a file that stayed the same.
+        let evaluated = attempt_once(question, session, &shared, progress);
+        // Nobody locked the file: what was read, an error too, is true only of a file that stayed the same.
         if access != Access::Immutable || found.is_unchanged()? {
-            return Ok(evaluated);
+            return evaluated;
         }
     }
     Err(RegistryError::Changing { path: question.database.to_owned(), tries: TRIES }.into())

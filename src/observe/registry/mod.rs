@@ -1,5 +1,6 @@
 //! What does the registry hold? One snapshot of a live SQLite file, asked by several readers at once.
 
+mod ahead;
 mod alone;
 mod ask;
 mod board;
@@ -11,6 +12,7 @@ mod functions;
 mod json;
 mod memo;
 mod open;
+mod owners;
 mod plan;
 mod reader;
 mod readers;

@@ -20,9 +20,6 @@ pub enum Access {
     Immutable,
     /// With a -wal, through the -shm of its writers, which is only read.
     Wal,
-    /// With a -wal, taking part in the readers' marks of its -shm: where the -shm has no mark yet
-    /// that a mere onlooker could share.
-    WalMark,
     /// With a -journal: a shared lock keeps a commit out until we are done.
     Rollback,
 }
@@ -59,20 +56,33 @@ pub fn connect(path: &Path, access: Access) -> Result<Connection, rusqlite::Erro
     Ok(connection)
 }
 
-/// From here on the connection refuses every statement that does more than read; which functions the
-/// compiled statements use is noted in `log`.
+/// From here on the connection refuses every statement that does more than read; what the compiled
+/// statements ask for is noted in `log`.
 ///
 /// # Errors
 /// None that is known; SQLite's own otherwise.
 pub fn allow_reading_only(connection: &mut Connection, log: FunctionLog) -> Result<(), rusqlite::Error> {
-    connection.authorizer(Some(move |context: AuthContext<'_>| match context.action {
-        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => Authorization::Allow,
-        AuthAction::Function { function_name } if !function_name.eq_ignore_ascii_case("load_extension") => {
-            log.note(function_name);
-            Authorization::Allow
+    connection.authorizer(Some(move |context: AuthContext<'_>| {
+        let allowed = match context.action {
+            AuthAction::Select | AuthAction::Recursive => true,
+            // A pragma as a table is one all the same, and is asked for only when its first row is.
+            AuthAction::Read { table_name, .. } => !begins_with(table_name, "pragma_"),
+            AuthAction::Function { function_name } => {
+                log.note(function_name);
+                !function_name.eq_ignore_ascii_case("load_extension")
+            }
+            _ => false,
+        };
+        if allowed {
+            return Authorization::Allow;
         }
-        _ => Authorization::Deny,
+        log.note_refusal();
+        Authorization::Deny
     }))
+}
+
+fn begins_with(name: &str, start: &str) -> bool {
+    name.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
 fn uri(path: &Path, access: Access) -> String {
@@ -87,7 +97,7 @@ fn uri(path: &Path, access: Access) -> String {
     uri.push_str(match access {
         Access::Immutable => "?mode=ro&immutable=1",
         Access::Wal => "?mode=ro&readonly_shm=1",
-        Access::WalMark | Access::Rollback => "?mode=ro",
+        Access::Rollback => "?mode=ro",
     });
     uri
 }

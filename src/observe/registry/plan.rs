@@ -111,16 +111,16 @@ pub fn plan(
             let note = "passport files were not looked at: ARTIFACTS_DIR is not set";
             plan.notes.push((index, note.to_owned()));
         }
-        match added {
-            Ok(()) => {}
-            Err(Unasked::Refused(detail)) => {
-                let (id, source_file) = (invariant.id.clone(), invariant.source.clone());
-                return Err(Refused { id, source_file, detail });
-            }
-            Err(Unasked::Error(error)) => {
-                plan.settled.push((index, Outcome::Failed { errors: vec![error] }));
-            }
+        let (is_refused, words) = match added {
+            Ok(()) => continue,
+            Err(Unasked::Refused(words)) => (true, words),
+            Err(Unasked::Error(words)) => (functions.has_refused(), words),
+        };
+        if is_refused {
+            let (id, source_file) = (invariant.id.clone(), invariant.source.clone());
+            return Err(Refused { id, source_file, detail: words });
         }
+        plan.settled.push((index, Outcome::Failed { errors: vec![words] }));
     }
     if without_files {
         plan.wait_for_no_files();
@@ -188,14 +188,14 @@ impl Plan {
         let from = quoted(name);
         let Some(rowid) = table.rowid else {
             // A view or a table without row numbers is asked as a statement.
-            let sql = format!("SELECT {} FROM {from} WHERE ({violates}\n)", columns.select);
+            let sql = format!("SELECT {} FROM {from} WHERE ({violates})", columns.select);
             ask::prepare(connection, &sql)?;
             let columns = columns.columns;
             self.queries.push(Query { invariant: index, sql, columns, asked: functions.asked() });
             return Ok(());
         };
         // In WHERE, where an aggregate is an error: in the shared scan it would swallow the rows.
-        let alone = format!("SELECT {rowid} FROM {from} WHERE ({violates}\n)");
+        let alone = format!("SELECT {rowid} FROM {from} WHERE ({violates})");
         ask::prepare(connection, &alone)?;
         // The reason may ask for more than the predicate: whatever the sample needs must be known, too.
         let sample = format!("SELECT {} FROM {from} WHERE {rowid} = ?1", columns.select);
@@ -204,7 +204,7 @@ impl Plan {
         let asked = functions.asked();
         // An index does not tell how many rows there are, which `min_examined` asks for.
         let indexed = invariant.min_examined.is_none() && ask::uses_index(connection, &alone)?;
-        let every = format!("SELECT {} FROM {from} WHERE ({violates}\n)", columns.select);
+        let every = format!("SELECT {} FROM {from} WHERE ({violates})", columns.select);
         let member = Member {
             invariant: index,
             violates: violates.clone(),
@@ -249,7 +249,7 @@ impl Plan {
         }
         let mut select: Vec<String> = names.iter().map(|name| quoted(name)).collect();
         if let Some(reason) = reason {
-            select.push(format!("({reason}\n) AS reason"));
+            select.push(format!("({reason}) AS reason"));
         }
         let columns = ask::Columns::new(names, reason.is_some(), &invariant.redact);
         Ok(RowColumns { select: select.join(", "), columns })

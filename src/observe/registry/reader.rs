@@ -213,17 +213,17 @@ impl Scan {
     }
 
     fn count_sql(&self, range: Range) -> String {
-        let counts = self.members.iter().map(|m| format!(", count(*) FILTER (WHERE {}\n)", m.violates));
+        let counts = self.members.iter().map(|m| format!(", count(*) FILTER (WHERE {})", m.violates));
         format!("SELECT count(*){} {}", counts.collect::<String>(), self.from(range))
     }
 
     fn rows_sql(&self, violates: &str, range: Range) -> String {
-        format!("SELECT {} {} AND ({violates}\n)", self.rowid, self.from(range))
+        format!("SELECT {} {} AND ({violates})", self.rowid, self.from(range))
     }
 
     fn fold_sql(&self, range: Range) -> String {
         let fold = self.fold.as_deref().unwrap_or("0");
-        let any: Vec<_> = self.members.iter().map(|member| format!("({}\n)", member.violates)).collect();
+        let any: Vec<_> = self.members.iter().map(|member| format!("({})", member.violates)).collect();
         let bit = |place: usize| 1_i64 << (FACT_BITS + place);
         let each =
             any.iter().enumerate().map(|(place, violates)| format!("iif({violates}, {}, 0)", bit(place)));
@@ -261,6 +261,7 @@ fn answer(connection: &Connection, query: &Query, most: usize) -> Result<Outcome
     drop(rows);
     // Rows reached through an index are not counted: then the number is not known.
     let steps = u64::try_from(statement.get_status(StatementStatus::FullscanStep)).unwrap_or(0);
-    let examined = (steps > 0).then_some(steps);
+    // Steps are those from one row to the next.
+    let examined = (steps > 0).then_some(steps + 1);
     Ok(Outcome::Checked { violations, examined, sample, errors: vec![] })
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::ask::words;
 use super::board::Board;
 use super::open::Access;
 use super::reader::{Gate, work};
@@ -44,7 +43,7 @@ pub fn read(
             let end = end.clone();
             thread::spawn(move || match invitation.open(&board.shared, &board.cancel) {
                 Ok((connection, gate)) => take_part(&board, connection, &gate, end),
-                Err(error) => *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(words(&error)),
+                Err(error) => *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
             });
         }
     }
@@ -82,7 +81,7 @@ fn wait(board: &Board, ended: &Receiver<()>, progress: &mut dyn FnMut(usize, usi
 fn describe(access: Access, readers: usize, alone: Option<&str>) -> String {
     let how = match access {
         Access::Immutable => "an unchanged file, read without locks",
-        Access::Wal | Access::WalMark => "one WAL snapshot",
+        Access::Wal => "one WAL snapshot",
         Access::Rollback => "one state under a shared lock (rollback journal)",
     };
     let plural = if readers == 1 { "reader" } else { "readers" };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Error, ffi};
 
-use super::ask::FunctionLog;
+use super::ask::{FunctionLog, words};
 use super::error::RegistryError;
 use super::files::{self, BUSY_TIMEOUT, Beside, Found};
 use super::functions;
@@ -18,6 +18,10 @@ use crate::observe::cancel::Cancel;
 
 /// How long a further reader waits for its lock; a writer that waits for us would keep it for ever.
 const FURTHER_READER: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// How often at most the registry is looked at anew because a writer comes or goes just then.
+const MOST_LOOKS: u32 = 50;
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// The first connection of a run, in a read transaction that every other one follows.
 pub struct Session {
@@ -50,33 +54,45 @@ impl Session {
         cancel: &Cancel,
         again: bool,
     ) -> Result<Self, RegistryError> {
-        let found = files::look(path)?;
-        let order: &[Access] = match found.beside {
+        let mut seen_in_calm = false;
+        for _ in 0..MOST_LOOKS {
+            let (error, is_calm) = match files::look(path) {
+                Err(error) => (error, true),
+                Ok(found) => match Self::open_as_found(&found, tables, shared, cancel, again) {
+                    Ok(session) => return Ok(session),
+                    Err(error) => (error, found.is_unchanged().unwrap_or(false)),
+                },
+            };
+            // A writer that comes or goes brings and takes its files one after the other: an error that is
+            // due to it does not come twice while nothing changes.
+            if !error.may_pass() || cancel.stop().is_some() || (is_calm && seen_in_calm) {
+                return Err(error);
+            }
+            seen_in_calm = is_calm;
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        Err(RegistryError::Changing { path: path.to_owned(), tries: MOST_LOOKS })
+    }
+
+    fn open_as_found<'a>(
+        found: &Found,
+        tables: &(impl Iterator<Item = &'a str> + Clone),
+        shared: &Arc<Shared>,
+        cancel: &Cancel,
+        again: bool,
+    ) -> Result<Self, RegistryError> {
+        let access = match found.beside {
             // A WAL database cannot be read with a lock while its -wal is not there: that would create one.
-            Beside::Nothing if again && !found.is_wal => &[Access::Rollback],
+            Beside::Nothing if again && !found.is_wal => Access::Rollback,
             Beside::Nothing => {
                 files::wait_for_exclusive_lock(&found.path, cancel)?;
-                &[Access::Immutable]
+                Access::Immutable
             }
-            Beside::Wal => &[Access::Wal, Access::WalMark],
-            Beside::Journal => &[Access::Rollback],
+            Beside::Wal => Access::Wal,
+            Beside::Journal => Access::Rollback,
         };
-        let mut first_error = None;
-        for &access in order {
-            let opened = Self::begin(&found, access, tables.clone(), shared, cancel);
-            match opened {
-                Ok(session) => return Ok(session),
-                Err(error) if access == Access::Wal && lacks_a_mark(&error) => {
-                    first_error = Some(error);
-                }
-                Err(error) => {
-                    // The first attempt tells more than one that may have failed for want of a right.
-                    let error = first_error.unwrap_or(error);
-                    return Err(RegistryError::from_sqlite(&found.path, &error, BUSY_TIMEOUT));
-                }
-            }
-        }
-        Err(RegistryError::WalWithoutIndex(found.path))
+        Self::begin(found, access, tables.clone(), shared, cancel)
+            .map_err(|error| RegistryError::from_sqlite(&found.path, &error, BUSY_TIMEOUT))
     }
 
     fn begin<'a>(
@@ -94,7 +110,7 @@ impl Session {
         leader.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
         let schema = Schema::read(&leader, tables)?;
         let snapshot = match access {
-            Access::Wal | Access::WalMark => Some(Snapshot::take(&leader).map_err(|error| error.to_string())),
+            Access::Wal => Some(Snapshot::take(&leader).map_err(|error| without_snapshot(&error))),
             Access::Immutable | Access::Rollback => None,
         };
         let functions = FunctionLog::default();
@@ -126,8 +142,23 @@ impl Invitation {
     /// Opens a further reader.
     ///
     /// # Errors
-    /// SQLite's own; the run then goes on with the readers that it has.
-    pub fn open(&self, shared: &Arc<Shared>, cancel: &Cancel) -> Result<(Connection, Gate), Error> {
+    /// Why not; the run then goes on with the readers that it has.
+    pub fn open(&self, shared: &Arc<Shared>, cancel: &Cancel) -> Result<(Connection, Gate), String> {
+        self.connect(shared, cancel).map_err(|error| {
+            let code = error.sqlite_error().map(|failure| failure.extended_code);
+            match (code, &self.snapshot) {
+                (Some(ffi::SQLITE_BUSY), Some(_)) => "a writer is just writing its -wal back".to_owned(),
+                (Some(ffi::SQLITE_BUSY), None) => "a writer waits for its turn".to_owned(),
+                // The -wal had been written back when the first reader came, and was begun anew since.
+                (Some(ffi::SQLITE_READONLY_CANTINIT | ffi::SQLITE_ERROR_SNAPSHOT), _) => {
+                    "a writer has gone on since".to_owned()
+                }
+                _ => words(&error),
+            }
+        })
+    }
+
+    fn connect(&self, shared: &Arc<Shared>, cancel: &Cancel) -> Result<(Connection, Gate), Error> {
         let mut connection = connect(&self.found.path, self.access)?;
         connection.busy_timeout(FURTHER_READER)?;
         let gate = Gate::install(&mut connection, cancel)?;
@@ -146,7 +177,12 @@ impl Invitation {
     }
 }
 
-/// The -shm exists, and a connection that only looks on cannot use it yet.
-fn lacks_a_mark(error: &Error) -> bool {
-    error.sqlite_error().is_some_and(|failure| failure.extended_code == ffi::SQLITE_READONLY_CANTINIT)
+/// SQLite gives its most general error for the one case that comes up.
+fn without_snapshot(error: &Error) -> String {
+    match error.sqlite_error() {
+        Some(failure) if failure.extended_code == ffi::SQLITE_ERROR => {
+            "the -wal holds no transaction yet".to_owned()
+        }
+        _ => error.to_string(),
+    }
 }

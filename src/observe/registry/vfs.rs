@@ -1,7 +1,8 @@
 //! How is it made impossible that reading creates, changes or deletes a file beside the registry?
 //!
 //! `SQLITE_OPEN_READONLY` alone does not do it: SQLite creates an empty -wal for a WAL database whose
-//! -wal has just gone, and may delete a stale journal. This VFS is the system's own with two doors closed.
+//! -wal has just gone, and may delete a stale journal. This VFS is the system's own with two doors closed,
+//! and with the database read in larger pieces (`ahead.rs`).
 #![expect(unsafe_code, reason = "SQLite's VFS is a C table of functions")]
 
 use std::ffi::{CStr, c_char, c_int};
@@ -9,6 +10,10 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use rusqlite::ffi;
+
+use super::ahead;
+
+use super::owners;
 
 /// The name under which connections ask for it.
 pub const NAME: &CStr = c"plms-reading";
@@ -35,6 +40,11 @@ pub fn register() -> Result<(), rusqlite::Error> {
             return ffi::SQLITE_ERROR;
         }
         let _ = SYSTEM.set(system as usize);
+        // SAFETY: it is the default VFS.
+        let code = unsafe { owners::keep(system) };
+        if code != ffi::SQLITE_OK {
+            return code;
+        }
         // SAFETY: `system` was checked; the table is plain data that the default VFS never changes.
         let mut ours = unsafe { *system };
         ours.pNext = ptr::null_mut();
@@ -69,7 +79,13 @@ unsafe extern "C" fn open_what_exists(
     // SAFETY: the default VFS is alive, and SQLite gave the other arguments for exactly this call.
     unsafe {
         match (*system).xOpen {
-            Some(open) => open(system, name, file, flags, out),
+            Some(open) => {
+                let code = open(system, name, file, flags, out);
+                if code == ffi::SQLITE_OK && flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
+                    ahead::install(file);
+                }
+                code
+            }
             None => ffi::SQLITE_CANTOPEN,
         }
     }

@@ -1,0 +1,24 @@
+//! Does the real program tell the truth about a registry that lives, is damaged, or is hostile, and leave it as
+//! it was?
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_registry;
+mod build_flags;
+mod changing;
+mod listing;
+mod odd_rows;
+mod one_snapshot;
+mod operators;
+mod reading;
+mod stage;
+mod traps;
+mod writer;
