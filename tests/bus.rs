@@ -270,3 +270,20 @@ fn json_and_explanation_hold_what_the_plugin_text_says() {
     let want = "  CRITICAL (stale): job.service last ran 30h ago (limit 25h 1min)\n";
     assert!(seen.stdout.contains(want) && seen.stdout.contains("  job.ExecMainStatus = 0\n"), "{seen:#}");
 }
+
+#[test]
+fn a_probe_holds_none_of_the_runners_code_and_no_table_of_zones() {
+    let holds = |path: &str, text: &str| {
+        let program = std::fs::read(path).unwrap();
+        program.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    assert!(
+        holds(env!("CARGO_BIN_EXE_plms-invariants"), "SQLite format 3"),
+        "the needle is no longer in SQLite"
+    );
+    for (name, probe) in PROBES {
+        for text in ["SQLite format 3", "reqwest", "rustls", "lettre", "Europe/Berlin", "Asia/Kolkata"] {
+            assert!(!holds(probe, text), "{name} holds {text}");
+        }
+    }
+}
