@@ -273,16 +273,17 @@ fn json_and_explanation_hold_what_the_plugin_text_says() {
 
 #[test]
 fn a_probe_holds_none_of_the_runners_code_and_no_table_of_zones() {
+    // grep(1) reads a hundred megabytes faster than a test that is not optimized.
     let holds = |path: &str, text: &str| {
-        let program = std::fs::read(path).unwrap();
-        program.windows(text.len()).any(|window| window == text.as_bytes())
+        let mut grep = common::program("grep", std::path::Path::new("/"));
+        finish(grep.args(["-aqF", text, path])).status == Some(0)
     };
     assert!(
         holds(env!("CARGO_BIN_EXE_plms-invariants"), "SQLite format 3"),
         "the needle is no longer in SQLite"
     );
     for (name, probe) in PROBES {
-        for text in ["SQLite format 3", "reqwest", "rustls", "lettre", "Europe/Berlin", "Asia/Kolkata"] {
+        for text in ["SQLite format 3", "reqwest", "rustls", "lettre", "Asia/Kolkata", "Pacific/Chatham"] {
             assert!(!holds(probe, text), "{name} holds {text}");
         }
     }
