@@ -19,7 +19,8 @@ build: ## The release programs, in target/release
 	cargo build --release --locked --bins
 
 .PHONY: demo
-demo: build ## A registry with planted violations, checked; kept in target/demo
+demo: ## A registry with planted violations, checked; kept in target/demo
+	cargo build --release --locked --bin plms-invariants
 	@rm -rf $(target)/demo
 	@$(target)/release/plms-invariants demo --keep $(target)/demo
 

@@ -14,6 +14,7 @@ pub mod emit;
 pub mod invariants;
 pub mod near;
 pub mod observe;
+pub mod plain;
 pub mod report;
 pub mod run;
 pub mod verdict;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,6 +17,7 @@ fn every_program_has_a_man_page_and_completions_for_three_shells() {
     assets.args(["run", "--quiet", "--locked", "--example", "assets", "--"]).arg(&share);
     finish(assets.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null())).expect_status(0);
 
+    let mut abouts = BTreeSet::new();
     for source in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("bin")).unwrap() {
         let source = source.unwrap().path();
         let name = source.file_stem().unwrap().to_str().unwrap();
@@ -30,6 +32,9 @@ fn every_program_has_a_man_page_and_completions_for_three_shells() {
             // A man page escapes its dashes, fish names a long flag without them.
             assert!(text.contains("timeout"), "{file} does not know --timeout:\n{text}");
         }
+        let page = fs::read_to_string(share.join(format!("man/man1/{name}.1"))).unwrap();
+        let about = page.lines().nth(4).unwrap().split_once(" \\- ").unwrap().1;
+        assert!(abouts.insert(about.to_owned()), "{name} describes itself as another does: {about}");
         let bash = share.join(format!("bash-completion/completions/{name}"));
         finish(common::program("bash", Path::new("/")).arg("-n").arg(bash)).expect_status(0);
     }

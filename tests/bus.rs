@@ -55,6 +55,19 @@ fn a_bus_with_bad_manners_is_unknown_with_the_stage_and_in_time() {
 }
 
 #[test]
+fn a_file_system_that_hangs_holds_no_probe_beyond_its_time() {
+    let fake = FakeSystemd::serve(Manners::Good, well());
+    let begun = Instant::now();
+    let file = fake.folder().join("status.json");
+    std::fs::write(&file, "{}").unwrap();
+    let file = file.to_str().unwrap();
+    let args = ["-u", "job", "-t", "1", "--status-file", file];
+    let seen = finish(&mut fake.probe_that_hangs(PROBES[2].1, &args, file));
+    is_one_unknown(&seen, "PLMS FRESHNESS", "no answer within 1s while judging");
+    assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
+}
+
+#[test]
 fn no_bus_is_unknown_and_says_what_to_look_for() {
     let fake = FakeSystemd::serve(Manners::Good, []);
     for (name, probe) in PROBES {
@@ -213,7 +226,7 @@ fn metrics_that_cannot_be_written_are_in_the_sentence_and_lift_ok_to_unknown() {
         is_one_unknown(
             &fake.ask(probe, &["-u", "job", "--textfile", &within]),
             name,
-            "No such file or directory",
+            "no such file or directory",
         );
         let there = target.display().to_string();
         fake.ask(probe, &["-u", "job", "--textfile", &there]).expect_status(0);
@@ -236,7 +249,7 @@ fn an_unknown_state_is_written_to_the_textfile_too_and_only_the_state() {
     let textfile = path.display().to_string();
     fake.ask(PROBES[2].1, &["-u", "job", "-t", "1", "--textfile", &textfile]).expect_status(3);
     let text = std::fs::read_to_string(path).unwrap();
-    assert!(text.contains("plms_probe_state{probe=\"freshness\",unit=\"job.service\"} 3.0\n"), "{text}");
+    assert!(text.contains("plms_probe_state{probe=\"freshness\",unit=\"job.service\"} 3\n"), "{text}");
     assert!(!text.contains("plms_service_last_finish") && !text.contains("plms_freshness_limit"), "{text}");
 }
 

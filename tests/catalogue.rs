@@ -361,7 +361,13 @@ fn a_folder_without_an_invariant_is_noted_and_one_that_is_not_there_is_refused()
     assert_eq!(catalogue.notes, [format!("no *.sql file in {}", folder.path().display())]);
     let none = folder.path().join("none");
     let error = Catalogue::load(std::slice::from_ref(&none)).unwrap_err().to_string();
-    assert_eq!(error, format!("cannot list the invariants in {}: no such file or directory", none.display()));
+    assert_eq!(
+        error,
+        format!(
+            "cannot list the invariants in {}: no such file or directory; is INVARIANTS_DIR right?",
+            none.display()
+        )
+    );
 }
 
 #[test]

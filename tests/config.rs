@@ -150,8 +150,8 @@ fn a_line_that_is_not_read_alike_by_all_is_refused_with_its_number_and_without_i
         ("K=hunter2\r", "a carriage return"),
         ("export K=hunter2", "`export`"),
         ("K=hunter2 # c", "a comment after the value"),
-        ("K=$hunter2", "`$` outside single quotes"),
-        ("K=`hunter2`", "`\u{60}` outside single quotes"),
+        ("K=$hunter2", "K has a dollar sign outside single quotes"),
+        ("K=`hunter2`", "K has a backtick outside single quotes"),
         ("K=hunter2;x", "put it in single quotes"),
         ("A=hunter2", "A is set a second time (first on line 1)"),
         ("hunter2", "neither KEY=value nor a comment"),
@@ -219,7 +219,8 @@ const PIECES: &[&str] = &[
 
 #[test]
 fn an_unexpanded_template_is_refused_by_name_wherever_it_stands() {
-    let said = "still holds an unexpanded ${…}: nothing expands it here, so write the value itself";
+    let said =
+        "still holds an unexpanded variable in braces: nothing expands it here, so write the value itself";
     let file = Host::with_file("A=1\nSLACK_WEBHOOK_URL='${SLACK}'\n").load().unwrap_err();
     assert_eq!(file, format!("SLACK_WEBHOOK_URL (env:2) {said}"));
     let file = Host::with_file("WHATEVER='x${SLACK}'\n").load().unwrap_err();
@@ -228,6 +229,8 @@ fn an_unexpanded_template_is_refused_by_name_wherever_it_stands() {
         let variable = Host::with_file("").var(name, "x${Y}").load().unwrap_err();
         assert_eq!(variable, format!("{name} (environment) {said}"));
     }
+    let bare = Host::with_file("A=1\nSLACK_WEBHOOK_URL=${SLACK}\n").load().unwrap_err();
+    assert!(bare.starts_with("env:2: SLACK_WEBHOOK_URL has a dollar sign outside single quotes"), "{bare}");
     assert!(Host::with_file("").var("SOMEBODY_ELSES", "${Y}").load().is_ok());
 }
 

@@ -57,7 +57,7 @@ fn evaluation(id: &str, severity: Severity, violations: u64) -> Evaluation {
         owner: None,
         key: vec!["id".into()],
         outcome: Outcome::Checked { violations, examined: Some(10), sample: vec![], errors: vec![] },
-        duration: Duration::from_millis(5),
+        duration: Some(Duration::from_millis(5)),
         notes: vec![],
     }
 }
@@ -97,12 +97,12 @@ fn status_is_the_last_runs_state_and_its_age() {
         (
             vec![evaluation("a", Severity::Warning, 0)],
             0,
-            "PLMS INVARIANTS OK: test: 1 of 1 invariants hold; last ran 1h 1min ago | 'age'=",
+            "PLMS INVARIANTS OK: test: 1 invariant holds; last ran 1h 1min ago | 'age'=",
         ),
         (
             vec![evaluation("a", Severity::Warning, 1)],
             1,
-            "PLMS INVARIANTS WARNING: test: 1 of 1 invariants violated by 1 row: a (1); last ran",
+            "PLMS INVARIANTS WARNING: test: 1 of 1 invariant violated by 1 row (0 allowed): a (1); last ran",
         ),
         (
             vec![
@@ -111,7 +111,7 @@ fn status_is_the_last_runs_state_and_its_age() {
                 evaluation("c", Severity::Critical, 0),
             ],
             2,
-            "PLMS INVARIANTS CRITICAL: test: 2 of 3 invariants violated by 7 rows: b (4), a (3); last ran",
+            "PLMS INVARIANTS CRITICAL: test: 2 of 3 invariants violated by 7 rows (0 allowed): b (4), a (3); last ran",
         ),
     ] {
         leave_status(folder.path(), &run(folder.path(), hour_ago, evaluations));
@@ -120,8 +120,9 @@ fn status_is_the_last_runs_state_and_its_age() {
     }
     let seen = plms(folder.path(), "status");
     assert!(
-        seen.stdout
-            .contains("\nCRITICAL: b: 4 violations: Title of b\nWARNING: a: 3 violations: Title of a\n"),
+        seen.stdout.contains(
+            "\nCRITICAL: b: 4 violations; rule: Title of b\nWARNING: a: 3 violations; rule: Title of a\n"
+        ),
         "{seen:#}"
     );
 }
@@ -134,7 +135,8 @@ fn a_run_older_than_25_hours_is_critical_and_one_just_under_is_not() {
     plms(folder.path(), "status").expect_status(0);
     leave_status(folder.path(), &good(TimeDelta::minutes(25 * 60 + 61)));
     let seen = plms(folder.path(), "status").expect_status(2);
-    assert!(seen.service_output().contains("last ran 26h 1min ago (limit 25h)"), "{seen:#}");
+    let want = "CRITICAL: test: last ran 26h 1min ago (limit 25h); then: 1 invariant holds | ";
+    assert!(seen.service_output().contains(want), "{seen:#}");
     leave_status(folder.path(), &good(TimeDelta::days(400)));
     plms(folder.path(), "status").expect_status(2).expect_stdout("400d");
 }
@@ -163,7 +165,7 @@ fn what_a_run_could_not_check_or_write_is_still_said() {
     leave_status(folder.path(), &report);
     let seen = plms(folder.path(), "status").expect_status(3);
     assert!(
-        seen.service_output().contains("no invariant was checked; cannot open registry / ?[31m; 0; last ran"),
+        seen.service_output().contains("cannot open registry / ?[31m; 0; no invariant was checked; last ran"),
         "{seen:#}"
     );
 }
@@ -651,7 +653,7 @@ fn an_env_file_that_is_none_stops_everything_with_its_line_and_without_its_value
         ("DB_PATH=hunter2 # c\n".into(), "env:1: a comment after the value"),
         ("A=hunter2\nA=hunter2\n".into(), "env:2: A is set a second time (first on line 1)"),
         (format!("#\n#\nA={}\n", "hunter2".repeat(150_000)), "env:3: a line of more than 8192 bytes"),
-        ("DB_PATH='x${hunter2}'\n".into(), "DB_PATH (env:1) still holds an unexpanded ${"),
+        ("DB_PATH='x${hunter2}'\n".into(), "DB_PATH (env:1) still holds an unexpanded variable in braces"),
         ("DB_PATH=postgres://u:hunter2@h/x\n".into(), "DB_PATH (env:1) names a PostgreSQL database"),
     ] {
         fs::write(&path, text).unwrap();

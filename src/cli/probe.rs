@@ -49,7 +49,7 @@ struct Common {
 
 /// Is the timer active, enabled, and going to fire again?
 #[derive(Parser, Debug)]
-#[command(name = "check_plms_timer", version, about)]
+#[command(name = "check_plms_timer", version)]
 pub struct TimerArgs {
     #[command(flatten)]
     common: Common,
@@ -66,7 +66,7 @@ pub struct TimerArgs {
 
 /// Did the last run succeed?
 #[derive(Parser, Debug)]
-#[command(name = "check_plms_exit", version, about)]
+#[command(name = "check_plms_exit", version)]
 pub struct ExitArgs {
     #[command(flatten)]
     common: Common,
@@ -83,7 +83,7 @@ pub struct ExitArgs {
 
 /// Did the job really run in time?
 #[derive(Parser, Debug)]
-#[command(name = "check_plms_freshness", version, about)]
+#[command(name = "check_plms_freshness", version)]
 pub struct FreshnessArgs {
     #[command(flatten)]
     common: Common,
@@ -173,6 +173,6 @@ impl Common {
             explain: self.explain,
             is_verbose: self.verbose > 0,
         };
-        run(request, out)
+        run(&request, out)
     }
 }

@@ -64,8 +64,16 @@ pub enum GrammarError {
     #[error("a comment after the value: systemd takes it for a part of the value, so give it its own line")]
     InlineComment,
     /// `$` or a backtick outside single quotes.
-    #[error("`{0}` outside single quotes: a shell would expand it, and systemd would not")]
-    Expansion(char),
+    #[error(
+        "{key} has {} outside single quotes: a shell would expand it, systemd would not, and nothing does here",
+        sign_name(*sign)
+    )]
+    Expansion {
+        /// The key.
+        key: String,
+        /// Which of the two.
+        sign: char,
+    },
     /// A backslash outside single quotes.
     #[error("a backslash outside single quotes")]
     Backslash,
@@ -129,7 +137,7 @@ fn assignment(line: &str) -> Result<Option<(&str, &str)>, GrammarError> {
     if !is_key(key) {
         return Err(GrammarError::NoAssignment);
     }
-    unquote(value).map(|value| Some((key, value)))
+    unquote(key, value).map(|value| Some((key, value)))
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
@@ -139,7 +147,8 @@ fn is_key(key: &str) -> bool {
     key.starts_with(letter) && key.chars().all(|c| letter(c) || c.is_ascii_digit())
 }
 
-fn unquote(value: &str) -> Result<&str, GrammarError> {
+fn unquote<'a>(key: &str, value: &'a str) -> Result<&'a str, GrammarError> {
+    let special = |c| special(key, c);
     for quote in ['\'', '"'] {
         let Some(rest) = value.strip_prefix(quote) else { continue };
         let (inner, after) = rest.split_once(quote).ok_or(GrammarError::OpenQuote)?;
@@ -167,12 +176,17 @@ fn unquote(value: &str) -> Result<&str, GrammarError> {
     Ok(value)
 }
 
-fn special(c: char) -> Option<GrammarError> {
+fn special(key: &str, c: char) -> Option<GrammarError> {
     match c {
-        '$' | '`' => Some(GrammarError::Expansion(c)),
+        '$' | '`' => Some(GrammarError::Expansion { key: key.to_owned(), sign: c }),
         '\\' => Some(GrammarError::Backslash),
         _ => None,
     }
+}
+
+/// In a word: service output holds no `$`.
+fn sign_name(sign: char) -> &'static str {
+    if sign == '$' { "a dollar sign" } else { "a backtick" }
 }
 
 #[cfg(test)]
@@ -206,6 +220,10 @@ mod tests {
         assert_eq!(seen, [("A", "1", 5), ("B", "2", 6)]);
     }
 
+    fn expansion(sign: char) -> E {
+        E::Expansion { key: "K".into(), sign }
+    }
+
     #[test]
     fn what_they_read_differently_is_refused() {
         for (line, expected) in [
@@ -213,9 +231,9 @@ mod tests {
             ("K=\"v\" # c", E::InlineComment),
             ("K='v'#c", E::InlineComment),
             ("K=a b", E::NeedsQuotes),
-            ("K=$HOME/x", E::Expansion('$')),
-            ("K=\"$HOME/x\"", E::Expansion('$')),
-            ("K=`id`", E::Expansion('`')),
+            ("K=$HOME/x", expansion('$')),
+            ("K=\"$HOME/x\"", expansion('$')),
+            ("K=`id`", expansion('`')),
             ("export K=1", E::Export),
             ("K=https://h/x?a=1&b=2", E::NeedsQuotes),
             ("K=a\\b", E::Backslash),

@@ -8,6 +8,8 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
+use crate::plain::plain;
+
 /// Why such a file could not be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
@@ -72,15 +74,6 @@ fn from_io(error: io::Error) -> ReadError {
 fn is_null(file: &File) -> bool {
     rustix::fs::fstat(file)
         .is_ok_and(|s| (rustix::fs::major(s.st_rdev), rustix::fs::minor(s.st_rdev)) == (1, 3))
-}
-
-/// The system's sentence without its number, in lower case: `permission denied`.
-#[must_use]
-pub fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub enum ConfigError {
     },
     /// `${…}` where a value should be.
     #[error(
-        "{name} ({origin}) still holds an unexpanded ${{…}}: nothing expands it here, so write the value itself"
+        "{name} ({origin}) still holds an unexpanded variable in braces: nothing expands it here, so write the value itself"
     )]
     Unexpanded {
         /// The variable.

@@ -79,7 +79,7 @@ pub enum SecretError {
     #[error("{} must hold one line, the secret itself", .0.display())]
     NotOneLine(PathBuf),
     /// A template that nobody filled in.
-    #[error("{} still holds an unexpanded ${{…}}", .0.display())]
+    #[error("{} still holds an unexpanded variable in braces", .0.display())]
     Unexpanded(PathBuf),
 }
 
@@ -156,7 +156,7 @@ mod tests {
         for text in ["", "\n", "a\nb\n"] {
             assert_eq!(read(text), Err(format!("{shown} must hold one line, the secret itself")));
         }
-        assert_eq!(read("${SLACK}"), Err(format!("{shown} still holds an unexpanded ${{…}}")));
+        assert_eq!(read("${SLACK}"), Err(format!("{shown} still holds an unexpanded variable in braces")));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(source.read().unwrap_err().to_string(), format!("cannot read {shown}: it is not there"));
     }

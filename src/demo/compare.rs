@@ -74,7 +74,6 @@ pub fn table(lines: &[Line]) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     use chrono::DateTime;
 
@@ -105,7 +104,7 @@ mod tests {
             owner: None,
             key: vec![],
             outcome,
-            duration: Duration::ZERO,
+            duration: None,
             notes: vec![],
         };
         Report {

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use crate::plain::plain;
+
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// Above this many runs no passports are written unless the plan says so: one file per run.
@@ -129,7 +131,7 @@ pub enum DemoError {
         path: PathBuf,
     },
     /// A folder or file could not be written.
-    #[error("cannot write {}: {source}; choose a folder that you may write to, with room in it", path.display())]
+    #[error("cannot write {}: {}; choose a folder that you may write to, with room in it", path.display(), plain(source))]
     Write {
         /// Which.
         path: PathBuf,

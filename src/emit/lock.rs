@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::fs::OFlags;
 
 use super::owner;
+use crate::plain::plain;
 
 /// The lock of a state folder; dropped, it is free again. The file stays: deleting it would let two
 /// runs hold a lock of that name at once.
@@ -29,7 +30,7 @@ pub enum LockError {
         holder: Holder,
     },
     /// Nobody can say whether another run is at work; the verdict stands, but is no longer OK.
-    #[error("cannot take the lock {}: {source}; is the state folder there and writable for this user?", path.display())]
+    #[error("cannot take the lock {}: {}; is the state folder there and writable for this user?", path.display(), plain(source))]
     Unavailable {
         /// The lock file.
         path: PathBuf,

@@ -109,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing");
         let error = write(&missing, "a\n", at("2025-11-06T07:00:59Z")).unwrap_err().to_string();
-        assert!(error.contains("missing: No such file or directory"), "{error}");
+        assert!(error.contains("missing: no such file or directory"), "{error}");
         assert!(!missing.exists());
         forget_old(&missing, at("2025-11-06T07:00:59Z")).unwrap_err();
     }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
+use crate::plain::plain;
+
 /// Why a file was not replaced; the old one, if there is one, is as it was.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {cause}", path.display())]
@@ -30,7 +32,7 @@ pub enum Cause {
     #[error("that is a folder")]
     Folder,
     /// The folder is missing or cannot be opened.
-    #[error("folder {}: {source}", folder.display())]
+    #[error("folder {}: {}", folder.display(), plain(source))]
     NoFolder {
         /// The folder.
         folder: PathBuf,
@@ -44,7 +46,7 @@ pub enum Cause {
     #[error("another process writes it at the same time")]
     Contended,
     /// The system refused one of the steps.
-    #[error("{step}: {source}")]
+    #[error("{step}: {}", plain(source))]
     Step {
         /// What was being done.
         step: &'static str,
@@ -242,7 +244,7 @@ mod tests {
         let missing = replace(&folder.path().join("no/a.prom"), b"x\n", 0o644).unwrap_err();
         let text = missing.to_string();
         assert!(
-            matches!(missing.cause, Cause::NoFolder { .. }) && text.contains("/no: No such file"),
+            matches!(missing.cause, Cause::NoFolder { .. }) && text.contains("/no: no such file"),
             "{text}"
         );
         let taken = replace(folder.path(), b"x\n", 0o644).unwrap_err();

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::state::{Recorded, StateFolder};
 use super::{log, replace, textfile};
+use crate::plain::plain;
 use crate::report;
 use crate::verdict::invariants::Report;
 use crate::verdict::streaks::Streaks;
@@ -89,7 +90,7 @@ fn write_log(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outputs, 
             outputs.log = Some(path);
             if let Err(error) = forgotten {
                 let folder = targets.log_folder.display();
-                let sentence = format!("logs older than 30 days stay in {folder}: {error}");
+                let sentence = format!("logs older than 30 days stay in {folder}: {}", plain(&error));
                 report.findings.push(Finding::new(State::Ok, sentence));
             }
         }

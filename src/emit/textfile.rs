@@ -70,7 +70,7 @@ mod tests {
         let error = write(&folder.path().join("missing"), "a.prom", GOOD).unwrap_err();
         assert!(matches!(error, TextfileError::NoPlace(_)), "{error}");
         let error = write(&folder.path().join("missing/a.prom"), "a.prom", GOOD).unwrap_err();
-        assert!(error.to_string().contains("No such file or directory"), "{error}");
+        assert!(error.to_string().contains("no such file or directory"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use super::format::{Problem, parse};
 use super::{Invariant, Source};
-use crate::config::file::{self, ReadError, plain};
+use crate::config::file::{self, ReadError};
+use crate::plain::plain;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
 
@@ -58,7 +59,7 @@ pub enum CatalogueError {
         cause: ReadError,
     },
     /// A folder that cannot be listed.
-    #[error("cannot list the invariants in {}: {}", .path.display(), plain(.cause))]
+    #[error("cannot list the invariants in {}: {}; is INVARIANTS_DIR right?", .path.display(), plain(.cause))]
     Folder {
         /// The folder.
         path: PathBuf,

@@ -114,7 +114,7 @@ impl fmt::Display for Source {
 impl Invariant {
     /// What one run saw of this invariant.
     #[must_use]
-    pub fn evaluation(&self, outcome: Outcome, duration: Duration) -> Evaluation {
+    pub fn evaluation(&self, outcome: Outcome, duration: Option<Duration>) -> Evaluation {
         Evaluation {
             id: self.id.clone(),
             title: self.title.clone(),

@@ -90,7 +90,8 @@ fn describe(text: &mut String, evaluation: &Evaluation) {
     for note in &evaluation.notes {
         line(text, "  note: ", note);
     }
-    let seconds = evaluation.duration.as_secs_f64();
+    let Some(took) = evaluation.duration else { return };
+    let seconds = took.as_secs_f64();
     let examined = evaluation.examined().map(|rows| format!(", {rows} rows examined")).unwrap_or_default();
     let _ = writeln!(text, "  took {seconds:.3} s{examined}");
 }

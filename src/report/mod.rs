@@ -11,6 +11,7 @@ pub mod gauges;
 pub(crate) mod golden;
 pub mod json;
 pub mod log;
+pub mod not_checked;
 pub mod paint;
 pub mod plugin;
 pub mod probe;

@@ -118,6 +118,12 @@ impl ProbeReport {
         let mut sentence = match (self.units.as_slice(), worst) {
             ([], _) => String::new(),
             ([unit], _) => unit.verdict.sentence().to_owned(),
+            (_, Some(worst))
+                if bad.len() > 1
+                    && bad.iter().all(|unit| unit.verdict.sentence() == worst.verdict.sentence()) =>
+            {
+                worst.verdict.sentence().to_owned()
+            }
             (units, None) => format!("all {} units are as they should be", units.len()),
             (units, Some(worst)) => {
                 format!(

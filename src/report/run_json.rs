@@ -68,7 +68,7 @@ struct Check<'a> {
     severity: Severity,
     state: &'static str,
     examined: Option<u64>,
-    duration_seconds: f64,
+    duration_seconds: Option<f64>,
     sample: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a str>,
@@ -142,7 +142,7 @@ fn check(evaluation: &Evaluation) -> Value {
         severity: evaluation.severity,
         state: state.map_or("skipped", State::key),
         examined: evaluation.examined(),
-        duration_seconds: evaluation.duration.as_secs_f64(),
+        duration_seconds: evaluation.duration.map(|took| took.as_secs_f64()),
         sample: evaluation.sample().iter().map(cell::object).collect(),
         skipped,
         notes: &evaluation.notes,

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::cell;
 use super::paint::Paint;
-use super::run_text::{counted, sentence, since};
+use super::run_text::{counted, key, sentence, since};
 use super::text::one_line;
 use crate::verdict::State;
-use crate::verdict::invariants::{Evaluation, Outcome, Report};
+use crate::verdict::invariants::{Cell, Evaluation, Outcome, Report, SampleRow};
 use crate::verdict::streaks::Streaks;
 
 /// The widest that the columns before the title may become.
@@ -70,7 +70,7 @@ fn table(text: &mut String, report: &Report, paint: Paint, width: usize) {
             id(evaluation),
             known(evaluation.violations()),
             known(evaluation.examined()),
-            state.map_or_else(|| "-".to_owned(), |_| format!("{:.3}", evaluation.duration.as_secs_f64())),
+            evaluation.duration.map_or_else(|| "-".to_owned(), |took| format!("{:.3}", took.as_secs_f64())),
             shorten(&one_line(&evaluation.title), room),
         );
     }
@@ -90,9 +90,11 @@ fn details(
         lines.push(format!("skipped: {reason}"));
     }
     let prefix = if state == Some(State::Unknown) { "not checked" } else { "not all was checked" };
-    lines.extend(evaluation.errors().iter().map(|error| format!("{prefix}: {error}")));
+    let is_said = |error: &String| report.findings.iter().any(|finding| finding.sentence == *error);
+    let errors = evaluation.errors().iter().filter(|error| !is_said(error));
+    lines.extend(errors.map(|error| format!("{prefix}: {error}")));
     lines.extend(evaluation.notes.iter().cloned());
-    if state.is_some_and(|state| state != State::Ok) {
+    if state.is_some_and(|state| state != State::Ok) && (!lines.is_empty() || state > Some(State::Unknown)) {
         lines.extend(evaluation.owner.iter().map(|owner| format!("owner: {owner}")));
         lines.extend(evaluation.runbook.iter().map(|runbook| format!("runbook: {runbook}")));
     }
@@ -101,25 +103,37 @@ fn details(
     }
     let count = evaluation.violations().filter(|count| *count > 0);
     let count = count.map(|count| counted(count, "violation")).unwrap_or_default();
-    let since = since(evaluation, report, streaks, "failing", "");
-    let about: Vec<&str> = [count.as_str(), since.trim_start_matches(", ")]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
-    let colon = if about.is_empty() { "" } else { ": " };
+    let since = since(evaluation, report, streaks);
+    let about = match (count.as_str(), since.strip_prefix(' ')) {
+        ("", Some(age)) => format!(": was failing {age}"),
+        ("", None) => String::new(),
+        (count, Some(age)) => format!(": {count}, failing {age}"),
+        (count, None) => format!(": {count}{since}"),
+    };
     let id = paint.state(state, &one_line(&evaluation.id));
-    let _ = writeln!(text, "\n{id}{colon}{}", about.join(", "));
+    let _ = writeln!(text, "\n{id}{about}");
     for line in lines {
         let _ = writeln!(text, "  {}", one_line(&line));
     }
     for row in evaluation.sample() {
-        let _ = writeln!(text, "  {}", shorten(&one_line(&cell::row(row)), width.saturating_sub(2).max(20)));
+        let row = one_line(&shown(evaluation, row));
+        let _ = writeln!(text, "  {}", shorten(&row, width.saturating_sub(2).max(20)));
     }
     let more = evaluation.violations().unwrap_or(0).saturating_sub(evaluation.sample().len() as u64);
     if more > 0 {
         let id = one_line(&evaluation.id);
         let _ = writeln!(text, "  {}", paint.faint(&format!("and {more} more: plms-invariants rows {id}")));
     }
+}
+
+/// Which row and why, then what else the invariant shows of it: a narrow terminal cuts the end.
+fn shown(evaluation: &Evaluation, row: &SampleRow) -> String {
+    let is_further = |(name, _): &&(String, Cell)| !evaluation.key.contains(name);
+    let cells: Vec<_> = row.cells.iter().filter(is_further).cloned().collect();
+    if cells.is_empty() || cells.len() == row.cells.len() {
+        return cell::row(row);
+    }
+    format!("{} ({})", key(evaluation, row), cell::row(&SampleRow { cells, reason: None }))
 }
 
 /// At most that many characters; where something is left out, the last is `…`.

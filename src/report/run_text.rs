@@ -1,6 +1,9 @@
 //! What does a monitoring system, and whoever it wakes, read of a run?
 
+use std::time::Duration;
+
 use super::cell;
+use super::not_checked::{self, NotChecked, were_not_checked};
 use super::plugin::ServiceOutput;
 use super::text::cut;
 use crate::verdict::duration::human;
@@ -18,6 +21,8 @@ const ROWS: usize = 3;
 const TITLE: usize = 120;
 /// Above this many invariants perfdata is the four state counts (contract 1).
 const UNITS: usize = 20;
+/// A pager is not interested in less.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Service output, one finding per invariant that is not simply OK, and perfdata.
 ///
@@ -28,7 +33,12 @@ pub fn output(report: &Report, streaks: &Streaks) -> ServiceOutput<'static> {
     if let Some(incomplete) = &report.incomplete {
         findings.push(Finding::new(State::Unknown, format!("the run is incomplete: {incomplete}")));
     }
-    findings.extend(not_checked(report, streaks));
+    let unknown = with_state(report, &[State::Unknown]).into_iter().map(|evaluation| NotChecked {
+        id: &evaluation.id,
+        errors: evaluation.errors(),
+        failing: since(evaluation, report, streaks),
+    });
+    not_checked::add(&mut findings, &unknown.collect::<Vec<_>>(), report.evaluations.len());
     for evaluation in report.worst_first() {
         findings.extend(describe(evaluation, report, streaks));
         let notes = evaluation.notes.iter();
@@ -47,7 +57,7 @@ pub fn output(report: &Report, streaks: &Streaks) -> ServiceOutput<'static> {
     }
 }
 
-/// What is wrong, in one breath; hostile text still.
+/// What was seen, what was allowed, and what stood in the way, in one breath; hostile text still.
 pub(super) fn sentence(report: &Report) -> String {
     let sum = report.summary();
     let of_total = |count: usize| format!("{count} of {}", counted(sum.total as u64, "invariant"));
@@ -56,13 +66,20 @@ pub(super) fn sentence(report: &Report) -> String {
         let rows = counted(sum.violations, "row");
         let failed = with_state(report, &[State::Critical, State::Warning]);
         let failed = named(&failed, |e| format!("{} ({})", e.id, e.violations().unwrap_or(0)));
-        parts.push(format!("{} violated by {rows}: {failed}", of_total(sum.failed)));
+        parts.push(format!("{} violated by {rows} (0 allowed): {failed}", of_total(sum.failed)));
     }
+    // Without violations this is what the state comes from, and so what a pager must say first.
+    parts.extend(worst_finding(report));
     if sum.error > 0 {
         let unknown = with_state(report, &[State::Unknown]);
-        let ids = named(&unknown, |e| e.id.clone());
-        parts.push(format!("{} not checked: {ids}", of_total(sum.error)));
-        parts.extend(common_error(&unknown).filter(|error| !is_said(report, error)));
+        let error = common_error(&unknown);
+        if sum.error == sum.total && error.as_ref().is_some_and(|error| is_said(report, error)) {
+            parts.push(were_not_checked(sum.error));
+        } else {
+            let ids = named(&unknown, |e| e.id.clone());
+            parts.push(format!("{} not checked: {ids}", of_total(sum.error)));
+            parts.extend(error.filter(|error| !is_said(report, error)));
+        }
     }
     if sum.failed == 0 && sum.error == 0 && sum.passed > 0 {
         let hold = if sum.passed == 1 { "holds" } else { "hold" };
@@ -76,9 +93,15 @@ pub(super) fn sentence(report: &Report) -> String {
     }
     parts.extend(report.incomplete.iter().map(|why| format!("incomplete: {why}")));
     parts.extend(report.partial.iter().map(|why| format!("partial: {why}")));
-    let worst = report.findings.iter().filter(|f| f.state != State::Ok).max_by_key(|f| f.state);
-    parts.extend(worst.map(|finding| finding.sentence.clone()));
     format!("{}: {}", report.env, parts.join("; "))
+}
+
+/// The first of the worst findings, and how many more there are.
+fn worst_finding(report: &Report) -> Option<String> {
+    let bad: Vec<&Finding> = report.findings.iter().filter(|f| f.state != State::Ok).collect();
+    let worst = bad.iter().rev().max_by_key(|finding| finding.state)?;
+    let more = if bad.len() > 1 { format!(" (and {} more below)", bad.len() - 1) } else { String::new() };
+    Some(format!("{}{more}", worst.sentence))
 }
 
 fn with_state<'a>(report: &'a Report, states: &[State]) -> Vec<&'a Evaluation> {
@@ -96,7 +119,8 @@ fn is_said(report: &Report, sentence: &str) -> bool {
 }
 
 /// `1 row`, `2 rows`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
@@ -108,25 +132,6 @@ fn named(evaluations: &[&Evaluation], name: impl Fn(&Evaluation) -> String) -> S
     names.join(", ")
 }
 
-/// One line for all that the same thing stood in the way of.
-fn not_checked(report: &Report, streaks: &Streaks) -> Vec<Finding> {
-    let mut groups: Vec<(&[String], Vec<&Evaluation>)> = Vec::new();
-    for evaluation in with_state(report, &[State::Unknown]) {
-        match groups.iter_mut().find(|(errors, _)| *errors == evaluation.errors()) {
-            Some((_, group)) => group.push(evaluation),
-            None => groups.push((evaluation.errors(), vec![evaluation])),
-        }
-    }
-    let sentence = |(errors, group): (&[String], Vec<&Evaluation>)| {
-        let ids: Vec<String> = group
-            .iter()
-            .map(|e| format!("{}{}", e.id, since(e, report, streaks, " (was failing", ")")))
-            .collect();
-        Finding::new(State::Unknown, format!("{}: not checked: {}", ids.join(", "), errors.join("; ")))
-    };
-    groups.into_iter().map(sentence).collect()
-}
-
 /// One line that a person can act on: what is wrong, since when, where to read on; then, because a
 /// long line is cut at its end, which rows.
 fn describe(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> Option<Finding> {
@@ -136,8 +141,9 @@ fn describe(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> Opti
     }
     let state = evaluation.state().filter(|state| *state > State::Unknown)?;
     let violations = evaluation.violations().unwrap_or(0);
-    let since = since(evaluation, report, streaks, "", "");
-    let mut parts = vec![format!("{id}: {}{since}: {}", counted(violations, "violation"), cut(title, TITLE))];
+    let since = since(evaluation, report, streaks);
+    let rule = cut(title, TITLE);
+    let mut parts = vec![format!("{id}: {}{since}; rule: {rule}", counted(violations, "violation"))];
     parts.extend(evaluation.runbook.as_ref().map(|runbook| format!("runbook {runbook}")));
     parts.extend(evaluation.owner.as_ref().map(|owner| format!("owner {owner}")));
     if !evaluation.errors().is_empty() {
@@ -152,28 +158,21 @@ fn describe(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> Opti
     Some(Finding::new(state, parts.join("; ")))
 }
 
-/// ` for 5d (since 2025-11-01 07:00Z)` between two texts; nothing where it is not known.
-pub(super) fn since(
-    evaluation: &Evaluation,
-    report: &Report,
-    streaks: &Streaks,
-    before: &str,
-    after: &str,
-) -> String {
+/// ` for 5d, since 2025-11-01 07:00 UTC`; nothing where it is not known.
+pub(super) fn since(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> String {
     let Some(since) = streaks.of(&evaluation.id).failing_since else { return String::new() };
-    match (report.finish - since).to_std() {
-        // Set back, the clock says nothing about an age.
-        Err(_) => String::new(),
-        // The history keeps microseconds, a clock has more.
-        Ok(age) if age.as_millis() == 0 => ", new in this run".into(),
-        Ok(age) => {
-            format!("{before} for {}, since {}{after}", human(age), since.format("%Y-%m-%d %H:%M UTC"))
-        }
+    // Set back, the clock says nothing about an age.
+    let Ok(age) = (report.finish - since).to_std() else { return String::new() };
+    // The history keeps microseconds, a clock has more.
+    if age.as_millis() == 0 {
+        return ", new in this run".into();
     }
+    let age = if age < MINUTE { "less than a minute".into() } else { human(age) };
+    format!(" for {age}, since {}", since.format("%Y-%m-%d %H:%M UTC"))
 }
 
 /// The key columns of a row and its reason.
-fn key(evaluation: &Evaluation, row: &SampleRow) -> String {
+pub(super) fn key(evaluation: &Evaluation, row: &SampleRow) -> String {
     let is_key = |name: &String| evaluation.key.contains(name);
     let mut cells: Vec<_> = row.cells.iter().filter(|(name, _)| is_key(name)).cloned().collect();
     if cells.is_empty() {
@@ -207,9 +206,9 @@ fn perfdata(report: &Report) -> Vec<Perf> {
         };
         Perf { warn, crit, ..number(&evaluation.id, evaluation.violations()) }
     }));
-    perfdata.extend(checked.map(|evaluation| {
-        let took = Value::Real(evaluation.duration.as_secs_f64());
-        Perf::new(format!("time_{}", evaluation.id), took, Unit::Seconds)
+    perfdata.extend(checked.filter_map(|evaluation| {
+        let took = Value::Real(evaluation.duration?.as_secs_f64());
+        Some(Perf::new(format!("time_{}", evaluation.id), took, Unit::Seconds))
     }));
     perfdata
 }

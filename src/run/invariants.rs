@@ -19,6 +19,7 @@ use crate::emit::state::{EnterError, StateFolder};
 use crate::invariants::{Invariant, Selection};
 use crate::observe::cancel::{Cancel, Stop};
 use crate::observe::registry::{EvaluateError, Evaluated, Question, evaluate};
+use crate::plain::plain;
 use crate::report::paint::Paint;
 use crate::report::{run_json, run_terminal, run_text};
 use crate::verdict::duration;
@@ -52,7 +53,8 @@ pub fn run(asked: &Asked<'_>, flags: &RunFlags, out: &mut Output) -> State {
 /// One sentence, where nothing may be touched: wrong settings, or another run that holds the lock.
 pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
     let began = Instant::now();
-    let signals = Signals::install().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let signals =
+        Signals::install().map_err(|error| format!("cannot listen for signals: {}", plain(&error)))?;
     let catalogue = verbs::catalogue(asked.settings).map_err(|error| error.to_string())?;
     for note in &catalogue.notes {
         note_to_stderr(note);
@@ -142,17 +144,18 @@ fn observe(
             }
         }
         Err(EvaluateError::Registry(error)) => {
-            report.evaluations = selection.invariants.iter().map(not_checked).collect();
-            report.findings.push(Finding::new(State::Unknown, error.to_string()));
+            let error = error.to_string();
+            report.evaluations = selection.invariants.iter().map(|i| not_checked(i, &error)).collect();
+            report.findings.push(Finding::new(State::Unknown, error));
         }
         Err(error @ EvaluateError::Refused(_)) => return Err(error.to_string()),
     }
     Ok(report)
 }
 
-fn not_checked(invariant: &Invariant) -> Evaluation {
-    let errors = vec!["not checked: the registry could not be read".to_owned()];
-    invariant.evaluation(Outcome::Failed { errors }, Duration::ZERO)
+fn not_checked(invariant: &Invariant, error: &str) -> Evaluation {
+    let errors = vec![error.to_owned()];
+    invariant.evaluation(Outcome::Failed { errors }, None)
 }
 
 fn print(asked: &Asked<'_>, finished: &Finished, out: &mut Output) {

@@ -2,6 +2,8 @@
 
 pub mod invariants;
 pub mod probe;
+#[cfg(test)]
+mod probe_golden;
 mod probe_units;
 mod progress;
 mod signals;

@@ -2,15 +2,15 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use chrono::Utc;
 
 use super::probe_units;
 use crate::cli::{Output, OutputFormat};
 use crate::emit::textfile;
 use crate::observe::bus::{self, Bus, BusError, Names, Stage, Target};
+use crate::plain::plain;
 use crate::report::probe::{Probe, ProbeReport, UnitReport};
 use crate::report::text::one_line;
 use crate::verdict::clock::Clock;
@@ -74,43 +74,56 @@ pub struct Request {
 }
 
 /// Runs the probe, says what it found, and gives its state.
-pub fn run(request: Request, out: &mut Output) -> State {
+pub fn run(request: &Request, out: &mut Output) -> State {
     let stage = Stage::default();
     stage.begin("starting");
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let (timeout, name) = (request.timeout, request.question.probe().name());
-    let staged = stage.clone();
-    // Beside the deadline of the conversation, one around what no runtime can interrupt: a status file
-    // or a textfile on a file system that hangs.
-    let work = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
-        let _ = sender.send(work(&request, &staged));
-    });
-    let said = work.ok().map(|_| receiver.recv_timeout(timeout));
-    match said {
-        Some(Ok((state, text))) => {
-            out.say(&text);
-            state
-        }
-        Some(Err(mpsc::RecvTimeoutError::Timeout)) => {
-            let limit = crate::verdict::duration::human(timeout);
-            out.say(&format!("{name} UNKNOWN: no answer within {limit} while {}\n", stage.current()));
-            State::Unknown
-        }
-        Some(Err(mpsc::RecvTimeoutError::Disconnected)) => {
-            out.say(&format!("{name} UNKNOWN: internal error while {}; please report it\n", stage.current()));
-            State::Unknown
-        }
-        None => {
-            out.say(&format!("{name} UNKNOWN: cannot start a thread; is the system out of memory?\n"));
-            State::Unknown
+    let name = request.question.probe().name();
+    let speaks = Arc::new(AtomicBool::new(false));
+    if let Err(error) = watch(name, request.timeout, stage.clone(), Arc::clone(&speaks)) {
+        out.say(&format!("{name} UNKNOWN: cannot start a thread: {error}\n"));
+        return State::Unknown;
+    }
+    let (state, text) = work(request, &stage);
+    if speaks.swap(true, Ordering::SeqCst) {
+        // Time is up, and whoever says so ends the process.
+        loop {
+            std::thread::park();
         }
     }
+    out.say(&text);
+    state
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where a probe reads the clock, once, after the last answer"
-)]
+/// Beside the deadline of the conversation, one around what no runtime can interrupt: a status file or a
+/// textfile on a file system that hangs. Whoever sets `speaks` first has the word.
+fn watch(
+    name: &'static str,
+    timeout: Duration,
+    stage: Stage,
+    speaks: Arc<AtomicBool>,
+) -> std::io::Result<()> {
+    let watch = move || {
+        let end = Instant::now() + timeout;
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            std::thread::park_timeout(left);
+        }
+        if !speaks.swap(true, Ordering::SeqCst) {
+            time_is_up(name, timeout, &stage);
+        }
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(watch).map(drop)
+}
+
+#[expect(clippy::exit, reason = "the main thread hangs in a system call, and nothing else ends the process")]
+fn time_is_up(name: &str, timeout: Duration, stage: &Stage) {
+    let limit = crate::verdict::duration::human(timeout);
+    let mut out = Output::stdout();
+    out.say(&format!("{name} UNKNOWN: no answer within {limit} while {}\n", stage.current()));
+    out.has_arrived();
+    std::process::exit(i32::from(State::Unknown.exit_status()));
+}
+
+/// The one reading of both clocks, after the last answer: a run that ends meanwhile is not in the future.
 fn read_clock(target: &Target) -> Clock {
     let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let monotonic = Duration::new(
@@ -118,7 +131,7 @@ fn read_clock(target: &Target) -> Clock {
         u32::try_from(monotonic.tv_nsec).unwrap_or_default(),
     );
     let is_here = !matches!(target, Target::Host(_));
-    Clock { realtime: Utc::now(), monotonic: is_here.then_some(monotonic) }
+    Clock { realtime: super::clock(), monotonic: is_here.then_some(monotonic) }
 }
 
 fn work(request: &Request, stage: &Stage) -> (State, String) {
@@ -161,7 +174,7 @@ pub(super) enum ObserveError {
     Bus(#[from] BusError),
     #[error("no answer within {limit} while {stage}")]
     Timeout { limit: String, stage: &'static str },
-    #[error("cannot start asking: {0}")]
+    #[error("cannot start asking: {}", plain(.0))]
     Runtime(#[from] std::io::Error),
 }
 
@@ -203,11 +216,8 @@ fn unexpected(request: &Request, units: &[UnitReport]) -> Option<Finding> {
 fn write_textfile(request: &Request, report: &ProbeReport, stage: &Stage) -> Option<Finding> {
     let place = request.textfile.as_ref()?;
     stage.begin("writing metrics");
-    let exposition = report.exposition().map_err(|error| error.to_string());
-    let written = exposition.and_then(|text| {
-        textfile::write(place, &textfile_name(request), &text).map_err(|error| error.to_string())
-    });
-    written.err().map(|error| Finding::new(State::Unknown, error))
+    let written = textfile::write(place, &textfile_name(request), &report.exposition());
+    written.err().map(|error| Finding::new(State::Unknown, error.to_string()))
 }
 
 /// `plms_timer.prom`, with the unit's name in it where units were named.

@@ -22,29 +22,23 @@ use crate::verdict::{Finding, State, exit, freshness, timer};
 /// A report per unit, each unit once.
 pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Vec<UnitReport>, Vec<Finding>) {
     let mut findings = Vec::new();
-    let judged: Vec<UnitReport> = match &request.question {
-        Question::Freshness { limits, status_file: Some(path), zone } => {
-            let recorded = match status_file::read(path) {
-                Ok(record) => Some(recorded(&record)),
-                // No run has ended yet, says the file's absence; the verdict says what that means.
-                Err(StatusFileError::Absent(_)) => None,
-                Err(error) => {
-                    findings.push(Finding::new(State::Unknown, error.to_string()));
-                    None
-                }
-            };
-            let file = File { recorded, limits, zone: zone.as_ref() };
-            match for_file(request, answers) {
-                Some(answers) => each(answers, request, |seen| file.judge_with(seen, now)),
-                None => vec![file.judge_alone(request, now)],
+    let recorded = match &request.question {
+        Question::Freshness { status_file: Some(path), .. } => match status_file::read(path) {
+            Ok(record) => Some(recorded(&record)),
+            // No run has ended yet, says the file's absence; the verdict says what that means.
+            Err(StatusFileError::Absent(_)) => None,
+            Err(error) => {
+                findings.push(Finding::new(State::Unknown, error.to_string()));
+                None
             }
+        },
+        _ => None,
+    };
+    let judged = match for_file(request, answers) {
+        Ok(answers) => {
+            each(answers, request, |seen| judge_one(&request.question, recorded.as_ref(), seen, now))
         }
-        Question::Freshness { limits, status_file: None, zone } => {
-            let file = File { recorded: None, limits, zone: zone.as_ref() };
-            each(answers, request, |seen| file.judge_with(seen, now))
-        }
-        Question::Timer(limits) => each(answers, request, |seen| judge_timer(seen, limits, now)),
-        Question::Exit(limits) => each(answers, request, |seen| judge_exit(seen, limits, now)),
+        Err((limits, zone)) => vec![judge_file(request, limits, zone, recorded, now)],
     };
     let mut seen = BTreeSet::new();
     (judged.into_iter().filter(|unit| seen.insert(unit.unit.clone())).collect(), findings)
@@ -66,15 +60,55 @@ fn each(answers: Answers, request: &Request, judge: impl Fn(Seen) -> UnitReport)
     }
 }
 
+type FileAlone<'a> = (&'a freshness::Limits, Option<&'a Zone>);
+
 /// The answers, unless nobody named a unit and there is none here: then the runner's file speaks alone.
-fn for_file(request: &Request, answers: Answers) -> Option<Answers> {
+fn for_file(request: &Request, answers: Answers) -> Result<Answers, FileAlone<'_>> {
     let is_absent = |seen: &Seen| seen.job.as_ref().is_some_and(|job| job.unit.load_state == "not-found");
-    let speaks = match &answers {
-        Err(ObserveError::Bus(BusError::Unreachable { .. })) => false,
-        Ok(units) => !units.iter().all(|(_, seen)| seen.as_ref().is_ok_and(is_absent)),
-        Err(_) => true,
+    let is_silent = match &answers {
+        Err(ObserveError::Bus(BusError::Unreachable { .. })) => true,
+        Ok(units) => units.iter().all(|(_, seen)| seen.as_ref().is_ok_and(is_absent)),
+        Err(_) => false,
     };
-    (speaks || request.is_named).then_some(answers)
+    match &request.question {
+        Question::Freshness { limits, status_file: Some(_), zone } if is_silent && !request.is_named => {
+            Err((limits, zone.as_ref()))
+        }
+        _ => Ok(answers),
+    }
+}
+
+/// The report on one unit.
+pub(super) fn judge_one(
+    question: &Question,
+    recorded: Option<&freshness::Recorded>,
+    seen: Seen,
+    now: &Clock,
+) -> UnitReport {
+    match question {
+        Question::Timer(limits) => judge_timer(seen, limits, now),
+        Question::Exit(limits) => judge_exit(seen, limits, now),
+        Question::Freshness { limits, zone, .. } => {
+            let Some(job) = seen.job.clone() else { return job_missing(&seen) };
+            let zone = zone.clone().unwrap_or_else(|| zone_of(&seen.timers));
+            let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
+            let recorded = recorded.cloned();
+            let seen = freshness::Observation { name: seen.name, service: Some(service), recorded, zone };
+            judge_freshness(seen, limits, now)
+        }
+    }
+}
+
+fn judge_file(
+    request: &Request,
+    limits: &freshness::Limits,
+    zone: Option<&Zone>,
+    recorded: Option<freshness::Recorded>,
+    now: &Clock,
+) -> UnitReport {
+    let zone = zone.cloned().unwrap_or_else(zone::host);
+    let name = request.names.as_slice().first().cloned().unwrap_or_default();
+    judge_freshness(freshness::Observation { name, service: None, recorded, zone }, limits, now)
 }
 
 fn perf_age(label: &str, age: Option<std::time::Duration>) -> Perf {
@@ -194,59 +228,29 @@ fn recorded(record: &StatusRecord) -> freshness::Recorded {
     }
 }
 
-/// Evidence beside the bus.
-struct File<'a> {
-    recorded: Option<freshness::Recorded>,
-    limits: &'a freshness::Limits,
-    zone: Option<&'a Zone>,
-}
-
-impl File<'_> {
-    fn judge_with(&self, seen: Seen, now: &Clock) -> UnitReport {
-        let Some(job) = seen.job.clone() else { return job_missing(&seen) };
-        let zone = self.zone.cloned().unwrap_or_else(|| zone_of(&seen.timers));
-        let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
-        self.judge(seen.name, Some(service), zone, now)
-    }
-
-    fn judge_alone(&self, request: &Request, now: &Clock) -> UnitReport {
-        let zone = self.zone.cloned().unwrap_or_else(zone::host);
-        let name = request.names.as_slice().first().cloned().unwrap_or_default();
-        self.judge(name, None, zone, now)
-    }
-
-    fn judge(&self, name: String, service: Option<exit::Observation>, zone: Zone, now: &Clock) -> UnitReport {
-        let recorded = self.recorded.clone();
-        let seen = freshness::Observation { name: name.clone(), service, recorded, zone };
-        let (verdict, measured) = freshness::judge(&seen, self.limits, now);
-        let on_bus = seen.service.as_ref().map(|service| &service.job);
-        let in_file = seen.recorded.as_ref();
-        let start = later(on_bus.and_then(Job::started), in_file.map(|run| run.start));
-        let finish = later(on_bus.and_then(Job::finished), in_file.map(|run| run.finish));
-        let limit = measured.crit.and_then(|range| range.limit());
-        UnitReport {
-            unit: name,
-            verdict,
-            perfdata: vec![Perf {
-                warn: measured.warn,
-                crit: measured.crit,
-                ..perf_age("age", measured.age)
-            }],
-            metrics: [
-                metric("plms_service_last_start_timestamp_seconds", start),
-                metric("plms_service_last_finish_timestamp_seconds", finish),
-                metric("plms_freshness_limit_seconds", limit),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-            observation: json!({
-                "job": on_bus,
-                "timers": seen.service.as_ref().map(|service| &service.timers),
-                "recorded": in_file,
-                "zone": seen.zone.name,
-            }),
-        }
+fn judge_freshness(seen: freshness::Observation, limits: &freshness::Limits, now: &Clock) -> UnitReport {
+    let (verdict, measured) = freshness::judge(&seen, limits, now);
+    let on_bus = seen.service.as_ref().map(|service| &service.job);
+    let in_file = seen.recorded.as_ref();
+    let start = later(on_bus.and_then(Job::started), in_file.map(|run| run.start));
+    let finish = later(on_bus.and_then(Job::finished), in_file.map(|run| run.finish));
+    let limit = measured.crit.and_then(|range| range.limit());
+    let metrics = [
+        metric("plms_service_last_start_timestamp_seconds", start),
+        metric("plms_service_last_finish_timestamp_seconds", finish),
+        metric("plms_freshness_limit_seconds", limit),
+    ];
+    UnitReport {
+        verdict,
+        perfdata: vec![Perf { warn: measured.warn, crit: measured.crit, ..perf_age("age", measured.age) }],
+        metrics: metrics.into_iter().flatten().collect(),
+        observation: json!({
+            "job": on_bus,
+            "timers": seen.service.as_ref().map(|service| &service.timers),
+            "recorded": in_file,
+            "zone": seen.zone.name,
+        }),
+        unit: seen.name,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::duration::human;
 
@@ -21,7 +21,8 @@ pub struct Clock {
 pub struct Stamp {
     /// What the wall showed then.
     pub realtime: DateTime<Utc>,
-    /// `CLOCK_MONOTONIC` then; `None`: not in this boot.
+    /// `CLOCK_MONOTONIC` then; `None`: not in this boot. Seconds in JSON.
+    #[serde(serialize_with = "maybe_seconds")]
     pub monotonic: Option<Duration>,
 }
 
@@ -58,6 +59,20 @@ impl Age {
             None => format!("{} ago", human(self.elapsed)),
         }
     }
+}
+
+/// A duration as seconds.
+pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// As seconds, or null.
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+pub(super) fn maybe_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }
 
 #[cfg(test)]

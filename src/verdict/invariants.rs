@@ -54,8 +54,8 @@ pub struct Evaluation {
     pub key: Vec<String>,
     /// What was seen.
     pub outcome: Outcome,
-    /// Wall time of its scan; predicates that share a scan share this time, too.
-    pub duration: Duration,
+    /// Wall time of its scan, which predicates that share a scan share, too; `None` where it never began.
+    pub duration: Option<Duration>,
     /// What a reader must know beside the outcome ("passport files were not looked at: …").
     pub notes: Vec<String>,
 }
@@ -267,7 +267,7 @@ mod tests {
             owner: None,
             key: vec![],
             outcome,
-            duration: Duration::ZERO,
+            duration: None,
             notes: vec![],
         }
     }

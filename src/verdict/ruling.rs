@@ -64,10 +64,20 @@ impl Verdict {
         self.worst().map_or(State::Unknown, |ruling| ruling.state)
     }
 
-    /// The worst ruling's reason.
+    /// The worst ruling's reason; where all are OK, that of one that is not plain (`running`, `skipped`).
     #[must_use]
     pub fn reason(&self) -> Reason {
-        self.worst().map_or(Reason("no-answer"), |ruling| ruling.reason)
+        match self.worst() {
+            None => Reason("no-answer"),
+            Some(worst) if worst.state != State::Ok => worst.reason,
+            Some(_) => {
+                let reasons = self.rulings.iter().map(|ruling| ruling.reason);
+                reasons
+                    .into_iter()
+                    .find(|reason| !["ok", "loaded"].contains(&reason.0))
+                    .unwrap_or(Reason("ok"))
+            }
+        }
     }
 
     /// The worst ruling's sentence.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::State;
-use super::clock::{Clock, Stamp};
+use super::clock::{Clock, Stamp, maybe_seconds, seconds};
 use super::duration::human;
 use super::job::{Activity, Job};
 use super::ruling::{Ruling, Verdict};
@@ -32,6 +32,7 @@ pub struct Timer {
     /// The next elapse of its calendar.
     pub next_realtime: Option<DateTime<Utc>>,
     /// The next elapse that counts from an event.
+    #[serde(serialize_with = "maybe_seconds")]
     pub next_monotonic: Option<Duration>,
     /// When it last started its unit; no monotonic time: read from the stamp file of a persistent timer.
     pub last_trigger: Option<Stamp>,
@@ -40,8 +41,10 @@ pub struct Timer {
     /// `OnBootUSec`, `OnUnitActiveUSec`, …
     pub bases: Vec<String>,
     /// How late it may elapse.
+    #[serde(serialize_with = "seconds")]
     pub accuracy: Duration,
     /// How late besides, by chance.
+    #[serde(serialize_with = "seconds")]
     pub randomized_delay: Duration,
 }
 

@@ -1,5 +1,10 @@
-/* A wall clock that starts at TEST_CLOCK (seconds since 1970): preloaded into a program under test. */
+/* Preloaded into a program under test: a wall clock that starts at TEST_CLOCK (seconds since 1970), and a
+ * file system that hangs when a file named in TEST_HANG is opened. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,4 +21,14 @@ int clock_gettime(clockid_t id, struct timespec *now) {
   }
   now->tv_sec += offset;
   return 0;
+}
+
+int open64(const char *path, int flags, ...) {
+  const char *hangs = getenv("TEST_HANG");
+  va_list rest;
+  va_start(rest, flags);
+  int mode = va_arg(rest, int);
+  va_end(rest);
+  while (hangs && strcmp(path, hangs) == 0) pause();
+  return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }

@@ -222,6 +222,13 @@ impl FakeSystemd {
         command
     }
 
+    /// A probe for which opening `path` never ends.
+    pub fn probe_that_hangs(&self, path: &str, args: &[&str], file: &str) -> Command {
+        let mut command = self.probe(path, args);
+        command.env("LD_PRELOAD", preload()).env("TEST_HANG", file);
+        command
+    }
+
     /// Runs a probe to its end.
     pub fn ask(&self, path: &str, args: &[&str]) -> Finished {
         finish(&mut self.probe(path, args))

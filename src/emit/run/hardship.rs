@@ -130,8 +130,8 @@ fn in_folders_of_another() {
     let (report, outputs) = run(&root, 7);
     assert_eq!(outputs, Outputs::default());
     let sentences: Vec<&str> = report.findings.iter().map(|f| f.sentence.as_str()).collect();
-    for (sentence, name) in sentences.iter().zip(["/lock: Permission denied", "/log", "/textfile"]) {
-        assert!(sentence.contains(name) && sentence.contains("Permission denied"), "{sentences:#?}");
+    for (sentence, name) in sentences.iter().zip(["/lock: permission denied", "/log", "/textfile"]) {
+        assert!(sentence.contains(name) && sentence.contains("permission denied"), "{sentences:#?}");
     }
     assert_eq!((sentences.len(), report.state()), (3, State::Unknown));
 }
@@ -159,7 +159,7 @@ fn with_a_record_of_another() {
     let [finding] = report.findings.as_slice() else { panic!("{:?}", report.findings) };
     let sentence = &finding.sentence;
     assert!(
-        sentence.contains("Permission denied") && sentence.contains("set-aside-2025-11-07"),
+        sentence.contains("permission denied") && sentence.contains("set-aside-2025-11-07"),
         "{sentence}"
     );
     assert!(outputs.state_db.is_some() && outputs.status_file.is_some() && outputs.log.is_some());

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::plain::plain;
+
 /// What went wrong with the state folder or with `state.db`.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// The folder is not there, and cannot be made.
-    #[error("cannot make the state folder {}: {source}; make it, or name another with --state-dir", path.display())]
+    #[error("cannot make the state folder {}: {}; make it, or name another with --state-dir", path.display(), plain(source))]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -28,7 +30,7 @@ pub enum StateError {
         why: String,
     },
     /// The file is of no use and cannot be put out of the way either.
-    #[error("cannot set aside the unreadable state {}: {source}; rename it by hand", path.display())]
+    #[error("cannot set aside the unreadable state {}: {}; rename it by hand", path.display(), plain(source))]
     SetAside {
         /// The `state.db`.
         path: PathBuf,
@@ -36,7 +38,7 @@ pub enum StateError {
         source: std::io::Error,
     },
     /// A fresh file could not be begun.
-    #[error("cannot begin a new state file {}: {source}; is the state folder writable for this user, and is there room?", path.display())]
+    #[error("cannot begin a new state file {}: {}; is the state folder writable for this user, and is there room?", path.display(), plain(source))]
     Create {
         /// The file.
         path: PathBuf,
@@ -50,7 +52,7 @@ pub enum StateError {
         path: PathBuf,
     },
     /// Reading or writing failed on the way; the file is as it was before.
-    #[error("cannot use the state file {}: {source}; is the state folder writable for this user, and is there room?", path.display())]
+    #[error("cannot use the state file {}: {}; is the state folder writable for this user, and is there room?", path.display(), plain(source))]
     Access {
         /// The `state.db`.
         path: PathBuf,

@@ -54,7 +54,7 @@ pub struct EvaluationRecord {
     /// `None` where it is not known.
     pub examined: Option<u64>,
     /// Wall time.
-    pub duration: Duration,
+    pub duration: Option<Duration>,
 }
 
 /// The time in which one invariant was violated.
@@ -137,7 +137,7 @@ fn evaluations(db: &Connection, run: i64) -> rusqlite::Result<Vec<EvaluationReco
             state: word(row, 2, |w| if w == "skipped" { Some(None) } else { state_of(w).map(Some) })?,
             violations: known_count(row, 3)?,
             examined: known_count(row, 4)?,
-            duration: Duration::from_micros(count(row, 5)?),
+            duration: known_count(row, 5)?.map(Duration::from_micros),
         })
     })?;
     rows.collect()

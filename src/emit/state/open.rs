@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StateError;
 use crate::emit::owner;
+use crate::plain::plain;
 
 /// How long a person who looks into `state.db` may keep a run waiting.
 pub(super) const BUSY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
@@ -58,11 +59,11 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StateError> {
 fn open(path: &Path, mode: OpenFlags) -> Result<Connection, StateError> {
     let unreadable = |why: String| StateError::Unreadable { path: path.to_path_buf(), why };
     // A link or a FIFO in its place: SQLite would write through the one and hang on the other.
-    let seen = std::fs::symlink_metadata(path).map_err(|e| unreadable(e.to_string()))?;
+    let seen = std::fs::symlink_metadata(path).map_err(|e| unreadable(plain(&e)))?;
     if !seen.is_file() {
         return Err(unreadable("it is not a regular file".into()));
     }
-    File::open(path).map_err(|e| unreadable(e.to_string()))?;
+    File::open(path).map_err(|e| unreadable(plain(&e)))?;
     let failed = |source| explain(path, source);
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;

@@ -63,7 +63,7 @@ fn insert_evaluation(db: &Connection, run: i64, evaluation: &Evaluation) -> rusq
         state,
         evaluation.violations().map(integer),
         evaluation.examined().map(integer),
-        i64::try_from(evaluation.duration.as_micros()).unwrap_or(i64::MAX),
+        evaluation.duration.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX)),
     ])?;
     Ok(())
 }

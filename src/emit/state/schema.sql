@@ -26,7 +26,7 @@ CREATE TABLE evaluations (
   state TEXT NOT NULL CHECK (state IN ('ok', 'unknown', 'warning', 'critical', 'skipped')),
   violations INTEGER, -- NULL: not counted
   examined INTEGER, -- NULL: not known
-  duration_us INTEGER NOT NULL,
+  duration_us INTEGER,
   PRIMARY KEY (run, invariant)
 ) STRICT, WITHOUT ROWID;
 

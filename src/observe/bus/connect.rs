@@ -10,6 +10,7 @@ use zbus::connection::Builder;
 use zbus::{Connection, MessageStream};
 
 use super::{Bus, BusError, Stage};
+use crate::plain::plain;
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 
@@ -172,7 +173,7 @@ async fn build(builder: Builder<'_>, whom: &str) -> Result<Connection, BusError>
 
 fn unreachable(whom: &str, reason: &impl std::fmt::Display) -> BusError {
     let remedy = if whom == "the system bus" { "; is dbus running?" } else { "" };
-    BusError::Unreachable { whom: whom.to_owned(), reason: reason.to_string(), remedy }
+    BusError::Unreachable { whom: whom.to_owned(), reason: plain(reason), remedy }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use futures_core::Stream as _;
 use zbus::message::{Message, Type};
 use zbus::{Connection, MessageStream};
 
+use crate::plain::plain;
+
 pub use connect::{Host, Target};
 pub use query::{Asked, Seen, observe};
 pub use units::{Names, is_glob};
@@ -209,7 +211,7 @@ impl Bus {
     }
 
     fn broken(&self, error: &impl std::fmt::Display) -> BusError {
-        BusError::Broken { whom: self.whom.clone(), reason: error.to_string() }
+        BusError::Broken { whom: self.whom.clone(), reason: plain(error) }
     }
 
     pub(crate) fn garbage(&self, what: &str) -> BusError {

@@ -16,6 +16,7 @@ pub use file::Fault;
 use file::{Read, Subject};
 
 use super::cancel::{Cancel, Stop};
+use crate::plain::plain;
 
 /// How many things that stood in the way are told apart; the rest is counted.
 const ERRORS_KEPT: usize = 5;
@@ -35,7 +36,7 @@ pub struct Passports {
 #[derive(Debug, thiserror::Error)]
 pub enum PassportError {
     /// The folder itself cannot be listed.
-    #[error("cannot list artifacts folder {}: {error}; is ARTIFACTS_DIR right, and may the unit's user read it?", path.display())]
+    #[error("cannot list artifacts folder {}: {}; is ARTIFACTS_DIR right, and may the unit's user read it?", path.display(), plain(error))]
     Folder {
         /// `ARTIFACTS_DIR`.
         path: PathBuf,
@@ -108,7 +109,7 @@ impl Passports {
                 Read::Passport { run, fault } => self.entries.push(pack(project, &run, fault)),
                 Read::OfNoRun => {}
                 Read::Unreadable(error) => {
-                    self.error(format!("cannot read passport {}: {error}", entry.path().display()));
+                    self.error(format!("cannot read passport {}: {}", entry.path().display(), plain(&error)));
                     // Whose it is does not matter: the run is then judged neither way.
                     if let Some(run) = named {
                         self.entries.push(pack(project, run, Some(Fault::Unreadable)));
@@ -122,7 +123,7 @@ impl Passports {
     }
 
     fn unlisted(&mut self, folder: &Path, project: &[u8], error: &std::io::Error) {
-        self.error(format!("cannot list folder {}: {error}", folder.display()));
+        self.error(format!("cannot list folder {}: {}", folder.display(), plain(error)));
         self.unlisted.insert(project.to_owned());
     }
 

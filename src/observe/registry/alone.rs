@@ -15,6 +15,7 @@ use super::shared::Shared;
 use crate::invariants::{Body, Invariant};
 use crate::observe::cancel::{Cancel, Stop};
 use crate::observe::passports::Passports;
+use crate::plain::plain;
 use crate::report::explain::{Explanation, PlanStep};
 use crate::verdict::invariants::{Outcome, SampleRow};
 
@@ -33,7 +34,7 @@ pub enum RowsError {
         detail: String,
     },
     /// Nobody takes the rows.
-    #[error("cannot write the rows: {0}")]
+    #[error("cannot write the rows: {}", plain(.0))]
     Output(#[from] io::Error),
     /// The rows were shown, but not of one state of the registry.
     #[error(
@@ -131,7 +132,7 @@ pub fn explain<'a>(
     if let Some(evaluation) = evaluated.evaluations.first() {
         explanation.examined = evaluation.examined();
         explanation.violations = evaluation.violations();
-        explanation.took = evaluation.violations().map(|_| evaluation.duration);
+        explanation.took = evaluation.duration;
         explanation.errors = evaluation.errors().to_vec();
     }
     let alone = match prepare(question, invariant) {

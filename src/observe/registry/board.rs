@@ -90,7 +90,7 @@ pub struct Chunk {
 }
 
 /// The outcome of one invariant and the wall time that it took.
-pub type Settled = (Outcome, Duration);
+pub type Settled = (Outcome, Option<Duration>);
 
 struct Work {
     tasks: VecDeque<Task>,
@@ -134,7 +134,7 @@ impl Board {
         };
         for (invariant, outcome) in plan.settled {
             if let Some(slot) = work.settled.get_mut(invariant) {
-                *slot = Some((outcome, Duration::ZERO));
+                *slot = Some((outcome, None));
             }
         }
         for scan in plan.scans {
@@ -370,8 +370,7 @@ impl Board {
             }
         };
         let each = work.settled.iter().enumerate();
-        each.map(|(index, known)| known.clone().unwrap_or_else(|| (unsettled(index), Duration::ZERO)))
-            .collect()
+        each.map(|(index, known)| known.clone().unwrap_or_else(|| (unsettled(index), None))).collect()
     }
 }
 
@@ -405,7 +404,7 @@ impl Work {
 
     fn settle(&mut self, invariant: usize, outcome: Outcome, elapsed: Duration) {
         if let Some(slot) = self.settled.get_mut(invariant) {
-            *slot = Some((outcome, elapsed));
+            *slot = Some((outcome, Some(elapsed)));
         }
     }
 }

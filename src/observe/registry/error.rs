@@ -7,6 +7,8 @@ use rusqlite::ErrorCode;
 use rusqlite::ffi;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use crate::plain::plain;
+
 /// Why the registry could not be read; the sentence ends with what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -111,7 +113,7 @@ impl RegistryError {
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::NotFound(path),
             std::io::ErrorKind::PermissionDenied => Self::Denied(path),
-            _ => Self::Other { path, detail: error.to_string() },
+            _ => Self::Other { path, detail: plain(error) },
         }
     }
 

@@ -166,12 +166,9 @@ enum Unasked {
 
 impl From<Error> for Unasked {
     fn from(error: Error) -> Self {
-        let words = ask::words(&error);
         match error.sqlite_error_code() {
-            Some(ErrorCode::AuthorizationForStatementDenied) => Self::Refused(words),
-            // A function is refused with words of its own, under the code of any other mistake.
-            _ if words.starts_with("not authorized") => Self::Refused(words),
-            _ => Self::Error(words),
+            Some(ErrorCode::AuthorizationForStatementDenied) => Self::Refused(ask::words(&error)),
+            _ => Self::Error(ask::words(&error)),
         }
     }
 }

@@ -33,7 +33,7 @@ fn a_run_that_checked_nothing_says_why() {
     report.findings.push(Finding::new(State::Unknown, "all four tables of the registry are empty"));
     assert_eq!(
         service_output(&report),
-        "PLMS INVARIANTS UNKNOWN: production: no invariant was checked; all four tables of the registry are empty \
+        "PLMS INVARIANTS UNKNOWN: production: all four tables of the registry are empty; no invariant was checked \
          | 'violations'=U;;;0 'time'=3.412s;;;0"
     );
     let report = run("2025-11-06T07:00:03Z", vec![evaluation("x", Severity::Warning, failed("locked"))]);
@@ -50,12 +50,44 @@ fn what_stands_in_the_way_of_all_is_said_once() {
     let mut report = run("2025-11-06T07:00:03Z", all.into());
     let want = format!("6 of 6 invariants not checked: a, b, c, d, 2 more; {closed} | ");
     assert!(service_output(&report).contains(&want), "{}", service_output(&report));
+
+    report.findings.push(Finding::new(State::Unknown, closed));
+    let want = format!("UNKNOWN: production: {closed}; 6 invariants were not checked | ");
+    assert!(service_output(&report).contains(&want), "{}", service_output(&report));
     let text = output(&report, &failing_since("b", "2025-11-01T07:00:03Z")).render();
     let long_output: Vec<&str> = text.lines().skip(1).collect();
-    let b = "b (was failing for 5d, since 2025-11-01 07:00 UTC)";
-    assert_eq!(long_output, [format!("UNKNOWN: a, {b}, c, d, e, f: not checked: {closed}")]);
-    report.findings.push(Finding::new(State::Unknown, closed));
-    assert_eq!(service_output(&report).matches(closed).count(), 1);
+    let b = "b was failing for 5d, since 2025-11-01 07:00 UTC";
+    assert_eq!(long_output, [format!("UNKNOWN: {closed}; 6 invariants were not checked; {b}")]);
+}
+
+#[test]
+fn an_invariant_that_was_never_asked_took_no_known_time() {
+    let mut never = evaluation("never", Severity::Warning, failed("no file"));
+    never.duration = None;
+    let late = evaluation("late", Severity::Warning, failed("timed out"));
+    let text = text(&run("2025-11-06T07:00:03Z", vec![never, late]));
+    assert!(text.contains("'time_late'=0.012s") && !text.contains("time_never"), "{text}");
+}
+
+#[test]
+fn empty_tables_are_said_before_the_invariants_that_hold_over_nothing() {
+    let mut report = clean();
+    report.findings.push(Finding::new(State::Unknown, "all four PLMS tables are empty"));
+    let first = service_output(&report);
+    assert!(
+        first.contains("UNKNOWN: production: all four PLMS tables are empty; 2 invariants hold; "),
+        "{first}"
+    );
+}
+
+#[test]
+fn of_several_outputs_that_failed_the_others_are_counted() {
+    let mut report = clean();
+    for output in ["state", "log", "textfile"] {
+        report.findings.push(Finding::new(State::Unknown, format!("the {output} was not written")));
+    }
+    let first = service_output(&report);
+    assert!(first.contains("production: the state was not written (and 2 more below); 2 inv"), "{first}");
 }
 
 #[test]
@@ -78,7 +110,7 @@ fn a_failed_output_is_said_in_the_service_output() {
     let first = service_output(&report);
     assert!(
         first.starts_with(
-            "PLMS INVARIANTS UNKNOWN: production: 2 invariants hold; 1 skipped; the log was not written: no room | "
+            "PLMS INVARIANTS UNKNOWN: production: the log was not written: no room; 2 invariants hold; 1 skipped | "
         ),
         "{first}"
     );
@@ -91,7 +123,7 @@ fn many_invariants_are_counted_and_their_perfdata_is_four_counts() {
     let (sentence, perfdata) = text.lines().next().unwrap().split_once(" | ").unwrap();
     assert!(
         sentence.ends_with(
-            "15 of 30 invariants violated by 15 rows: rule_1 (1), rule_3 (1), rule_5 (1), rule_7 (1), 11 more"
+            "15 of 30 invariants violated by 15 rows (0 allowed): rule_1 (1), rule_3 (1), rule_5 (1), rule_7 (1), 11 more"
         ),
         "{sentence}"
     );
@@ -104,13 +136,20 @@ fn a_failure_is_new_though_the_clock_is_finer_than_the_history() {
     let mut report = mixed();
     report.finish = at("2025-11-06T07:00:03.412000345Z");
     let text = output(&report, &failing_since("lane_overrides", "2025-11-06T07:00:03.412Z")).render();
-    assert!(text.contains("lane_overrides: 12408 violations, new in this run: "), "{text}");
+    assert!(text.contains("lane_overrides: 12408 violations, new in this run; rule: "), "{text}");
+}
+
+#[test]
+fn a_failure_of_a_moment_ago_is_not_given_in_milliseconds() {
+    let text = output(&mixed(), &failing_since("lane_overrides", "2025-11-06T07:00:03.100Z")).render();
+    let want = "lane_overrides: 12408 violations for less than a minute, since 2025-11-06 07:00 UTC; rule: ";
+    assert!(text.contains(want), "{text}");
 }
 
 #[test]
 fn a_clock_set_back_says_nothing_about_the_age_of_a_failure() {
     let text = output(&mixed(), &failing_since("lane_overrides", "2025-12-01T07:00:00Z")).render();
-    assert!(text.contains("WARNING: lane_overrides: 12408 violations: A lane "), "{text}");
+    assert!(text.contains("WARNING: lane_overrides: 12408 violations; rule: A lane "), "{text}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::config::{Flags, KEYS, Settings};
 use crate::demo::compare::{Line, compare, table};
 use crate::demo::place::Place;
 use crate::demo::{Plan, Planted, generate};
+use crate::plain::plain;
 use crate::report::paint::Paint;
 use crate::report::{run_json, run_terminal};
 use crate::run::invariants::{Finished, check, terminal_width};
@@ -44,7 +45,8 @@ fn in_folder(
         shown.say(common, true, out);
         return Ok(shown.state());
     }
-    let failed = |error| format!("cannot make a folder under {}: {error}", std::env::temp_dir().display());
+    let failed =
+        |error| format!("cannot make a folder under {}: {}", std::env::temp_dir().display(), plain(&error));
     let temporary = tempfile::Builder::new().prefix("plms-demo-").tempdir().map_err(failed)?;
     let shown = make_and_check(common, flags, temporary.path(), now)?;
     // Who was not told what was planted will want to look.

@@ -90,7 +90,7 @@ fn run_object(run: &RunRecord) -> Value {
     let sum = &run.summary;
     let checks = run.evaluations.iter().map(|e| {
         let state = e.state.map_or_else(|| "skipped".to_owned(), |s| s.word().to_lowercase());
-        let seconds = e.duration.as_secs_f64();
+        let seconds = e.duration.map(|took| took.as_secs_f64());
         let check = json!({ "severity": e.severity, "state": state, "violations": e.violations,
                             "examined": e.examined, "duration_seconds": seconds });
         (e.id.clone(), check)

@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::emit::state::StateError;
 use crate::invariants::{Catalogue, CatalogueError, SelectionError};
 use crate::observe::registry::RowsError;
+use crate::plain::plain;
 use crate::report::json;
 use crate::report::plugin::ServiceOutput;
 use crate::report::rows::RowsFormat;
@@ -58,7 +59,7 @@ pub enum VerbError {
     #[error(transparent)]
     Rows(#[from] RowsError),
     /// Nobody takes the output; the program's edge says so.
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output: {}", plain(.0))]
     Output(#[from] io::Error),
 }
 

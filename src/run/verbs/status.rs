@@ -1,6 +1,5 @@
 //! What did the last full run say, and is that still worth anything?
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,8 +9,10 @@ use super::{Asked, NAME, say_notes, say_unknown};
 use crate::cli::Output;
 use crate::observe::{status_file, zone};
 use crate::report::json;
+use crate::report::not_checked::{self, NotChecked};
 use crate::report::plugin::ServiceOutput;
-use crate::report::status_record::{CheckRecord, StatusRecord};
+use crate::report::run_text::counted;
+use crate::report::status_record::StatusRecord;
 use crate::verdict::clock::{Clock, Stamp};
 use crate::verdict::duration::human;
 use crate::verdict::freshness::{self, Basis, Limits, Measured, Observation, Recorded};
@@ -23,8 +24,6 @@ use crate::verdict::{Finding, State};
 
 /// Freshness's limit: a nightly run, and an hour.
 const LIMIT_SECONDS: f64 = 25.0 * 3600.0;
-/// How many ids the service output names; the long output has them all.
-const NAMED: usize = 4;
 
 /// `status`: the last run's state, or a worse one where that run is too old to say anything.
 pub fn status(asked: &Asked<'_>, out: &mut Output) -> State {
@@ -56,19 +55,22 @@ fn output(record: &StatusRecord, now: DateTime<Utc>, zone: Zone) -> ServiceOutpu
         findings.push(Finding::new(State::Unknown, "the last run is incomplete"));
     }
     findings.extend(record.findings.iter().map(|f| Finding::new(f.state, f.sentence.clone())));
+    let unknown = record.checks.iter().filter(|(_, check)| check.state.state() == Some(State::Unknown));
+    let unknown = unknown.map(|(id, c)| NotChecked { id, errors: &c.errors, failing: String::new() });
+    not_checked::add(&mut findings, &unknown.collect::<Vec<_>>(), record.checks.len());
     findings.extend(record.checks.iter().filter_map(|(id, check)| {
-        let state = check.state.state().filter(|state| *state != State::Ok)?;
-        let violations = check.violations.map(|n| format!("{n} violations: ")).unwrap_or_default();
-        let parts: Vec<&str> =
-            std::iter::once(&check.name).chain(&check.errors).map(String::as_str).collect();
-        Some(Finding::new(state, format!("{id}: {violations}{}", parts.join("; "))))
+        let state = check.state.state().filter(|state| *state > State::Unknown)?;
+        let violations = counted(check.violations.unwrap_or(0), "violation");
+        let parts = [format!("{id}: {violations}; rule: {}", check.name)];
+        let parts: Vec<&str> = parts.iter().chain(&check.errors).map(String::as_str).collect();
+        Some(Finding::new(state, parts.join("; ")))
     }));
     // The record's own state, too: it knows of findings that this program does not.
     let state = findings.iter().map(|f| f.state).fold(record.state, State::max);
     ServiceOutput {
         name: NAME,
         state,
-        sentence: format!("{}: {}; {}", record.env, counts(record), age_phrase(record, now, &measured)),
+        sentence: sentence(record, &age_phrase(record, now, &measured), &rulings),
         findings,
         perfdata: perfdata(record, &measured),
     }
@@ -104,50 +106,15 @@ fn age_phrase(record: &StatusRecord, now: DateTime<Utc>, measured: &Measured) ->
     format!("last ran {}{}", age.phrase(), limit.unwrap_or_default())
 }
 
-fn counts(record: &StatusRecord) -> String {
-    let sum = &record.summary;
-    let mut parts = Vec::new();
-    if sum.failed_checks > 0 {
-        let rows = if sum.total_violations == 1 { "row" } else { "rows" };
-        let ids = ids(record, &[State::Critical, State::Warning]);
-        let (failed, total) = (sum.failed_checks, sum.total_checks);
-        parts.push(format!(
-            "{failed} of {total} invariants violated by {} {rows}: {ids}",
-            sum.total_violations
-        ));
+/// What the run said of itself, and how old that is; the age first where it is what is wrong.
+fn sentence(record: &StatusRecord, age: &str, rulings: &[Ruling]) -> String {
+    let subject = format!("{}: ", record.env);
+    let said = record.sentence.strip_prefix(&subject).unwrap_or(&record.sentence);
+    match (said, rulings.iter().any(|ruling| ruling.state > record.state)) {
+        ("", _) => format!("{subject}{age}"),
+        (said, true) => format!("{subject}{age}; then: {said}"),
+        (said, false) => format!("{subject}{said}; {age}"),
     }
-    if sum.error_checks > 0 {
-        let ids = ids(record, &[State::Unknown]);
-        parts.push(format!("{} of {} invariants not checked: {ids}", sum.error_checks, sum.total_checks));
-    }
-    if sum.total_checks == 0 {
-        parts.push("no invariant was checked".into());
-    } else if parts.is_empty() {
-        parts.push(format!("{} of {} invariants hold", sum.passed_checks, sum.total_checks));
-    }
-    if sum.skipped_checks > 0 {
-        parts.push(format!("{} skipped", sum.skipped_checks));
-    }
-    let worst = record.findings.iter().filter(|f| f.state != State::Ok).max_by_key(|f| f.state);
-    parts.extend(worst.map(|f| f.sentence.clone()));
-    parts.join("; ")
-}
-
-/// The first of the invariants in these states, worst first, with their violations.
-fn ids(record: &StatusRecord, states: &[State]) -> String {
-    let mut failed: Vec<_> =
-        record.checks.iter().filter(|(_, c)| c.state.state().is_some_and(|s| states.contains(&s))).collect();
-    failed.sort_by_key(|(_, check)| Reverse(check.state.state()));
-    let name = |(id, check): (&String, &CheckRecord)| {
-        check.violations.map_or_else(|| id.clone(), |n| format!("{id} ({n})"))
-    };
-    let mut ids: Vec<String> = failed.into_iter().map(name).collect();
-    if ids.len() > NAMED {
-        let more = format!("{} more", ids.len() - NAMED);
-        ids.truncate(NAMED);
-        ids.push(more);
-    }
-    ids.join(", ")
 }
 
 fn perfdata(record: &StatusRecord, measured: &Measured) -> Vec<Perf> {
