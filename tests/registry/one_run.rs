@@ -142,6 +142,20 @@ fn the_time_for_a_run_and_a_signal_also_end_the_wait_for_a_lock() {
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
+#[test]
+fn a_reader_that_hangs_in_a_single_call_does_not_hold_up_the_end_of_the_run() {
+    let mut stage = Stage::new();
+    // One instruction of SQLite's for minutes, as a hung disk is: nothing can interrupt it.
+    let sql = "SELECT 1 AS id WHERE instr(zeroblob(20000000), CAST(zeroblob(10000000) || x'01' AS BLOB)) > 0";
+    stage.invariant("endless", "", sql);
+    for jobs in ["1", "2"] {
+        let began = Instant::now();
+        let night = stage.run(User::Owner, &["--timeout", "1s", "--jobs", jobs]).expect_status(2);
+        assert!(began.elapsed() < SOON + Duration::from_secs(2), "{:?}", began.elapsed());
+        expect_incomplete(&stage, night, "the run's time of 1s was over", "critical");
+    }
+}
+
 /// All outputs, to the byte.
 fn outputs(stage: &Stage) -> [Listing; 3] {
     ["state", "logs", "textfile"].map(|name| Listing::of(&stage.path(name)))

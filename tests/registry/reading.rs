@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use plms_invariants::demo::Journal;
 
+use super::common::finish;
 use super::listing::Listing;
 use super::stage::{Night, Stage, User};
 use super::writer::Writer;
@@ -261,5 +262,26 @@ fn reading_as_root_gives_no_file_to_anybody() {
             std::os::unix::fs::chown(file, Some(12_345), Some(12_346)).unwrap();
         }
         expect_right(&stage, &[("lane_overrides", 1)], "one ");
+    }
+}
+
+#[test]
+fn looking_closer_leaves_no_trace_either() {
+    for (sql, dies) in [("", true), (WAL, false), (WAL, true), ("PRAGMA journal_mode = PERSIST;", false)] {
+        let stage = wal_stage();
+        let writer = Writer::start(&stage.registry, &format!("{sql} {VIOLATE}"));
+        let writer = if dies { writer.dies() } else { Some(writer) };
+        let folder = stage.registry.parent().unwrap();
+        let before = Listing::of(folder);
+        for user in User::both() {
+            let rows = finish(&mut stage.command(user, &["rows", "lane_overrides", "--format", "jsonl"]));
+            let expected = stage.planted.violations["lane_overrides"] + 1;
+            assert_eq!(rows.stdout.lines().count() as u64, expected, "{sql}\n{rows:#}");
+            rows.expect_status(0);
+            let explained = finish(&mut stage.command(user, &["explain", "lane_overrides"]));
+            explained.expect_status(0).expect_stdout("predicted_lane = corrected_lane");
+        }
+        before.expect_same(&Listing::of(folder), sql);
+        drop(writer);
     }
 }
