@@ -99,7 +99,7 @@ fn hostile_names_are_counted_and_stay_on_their_lines_in_every_output() {
     assert_eq!(marked as u64, violated, "{log}");
 
     let metrics = Exposition::read(&fs::read_to_string(stage.path("textfile/plms_invariants.prom")).unwrap());
-    assert_eq!(metrics.series["plms_invariants_status{env=\"test\"}"], 0.0);
+    assert_eq!(metrics.series["plms_invariants_status{env=\"test\"}"].to_string(), "0");
 }
 
 #[test]

@@ -45,7 +45,9 @@ fn expect_incomplete(stage: &Stage, night: Night, why: &str, state: &str) {
     // What was found before stands, to the row.
     let mut counts = stage.counts(&[]);
     if state == "unknown" {
-        counts.values_mut().for_each(|count| *count = Some(0));
+        for count in counts.values_mut() {
+            *count = Some(0);
+        }
     }
     counts.insert("endless".into(), None);
     let night = night.expect_counts(&counts);

@@ -49,13 +49,39 @@ fn a_query_and_a_row_predicate_count_in_every_output() {
     for (id, severity, count) in [("mine_query", "warning", 2), ("mine_rows", "critical", even)] {
         let series =
             format!("plms_invariants_violations{{env=\"test\",invariant=\"{id}\",severity=\"{severity}\"}}");
-        assert_eq!(metric(&stage, &series).map(|n| n as u64), Some(count), "{series}");
+        let shown = metric(&stage, &series).map(|number| number.to_string());
+        assert_eq!(shown, Some(count.to_string()), "{series}");
     }
     let text = finish(&mut stage.command(User::Owner, &[])).expect_status(2);
     text.expect_stdout(&format!("mine_rows ({even})")).expect_stdout("WARNING: mine_query: 2 violations");
     // The same predicate found through an index on just the violating rows.
     stage.sql("CREATE INDEX even ON task_estimates (id) WHERE id % 2 = 0");
     stage.run_untouched(User::Owner).expect_count("mine_rows", even);
+}
+
+#[test]
+fn a_predicate_that_ends_in_a_remark_counts_alone_and_shared() {
+    let mut stage = clean();
+    stage.sql("CREATE VIEW seen AS SELECT id FROM task_estimates");
+    for (id, table) in [("a", "task_estimates"), ("b", "project_runs"), ("c", "seen")] {
+        let remark = "reason = \"'even' -- every second\"";
+        stage.invariant(id, &format!("table = \"{table}\"\nviolates = \"id % 2 = 0 -- even\"\n{remark}"), "");
+    }
+    let even = |table| rows(&stage, &format!("{table} WHERE id % 2 = 0"));
+    let night = stage.run_untouched(User::Owner).expect_status(1).expect_count("a", even("task_estimates"));
+    night.expect_count("b", even("project_runs")).expect_count("c", even("task_estimates"));
+}
+
+#[test]
+fn what_a_predicate_looks_up_elsewhere_does_not_hide_how_many_rows_were_examined() {
+    let mut stage = clean();
+    stage.sql("CREATE INDEX by_project ON task_estimates (project_id)");
+    let front = "table = \"projects\"\nviolates = \"EXISTS (SELECT 1 FROM task_estimates t WHERE t.project_id = projects.id)\"";
+    stage.invariant("busy", front, "");
+    let projects = rows(&stage, "projects");
+    let busy = rows(&stage, "projects WHERE id IN (SELECT project_id FROM task_estimates)");
+    let night = stage.run_untouched(User::Owner).expect_status(1).expect_count("busy", busy);
+    assert_eq!(night.json["checks"]["busy"]["examined"], projects);
 }
 
 #[test]
@@ -221,12 +247,16 @@ fn a_predicate_that_fails_on_one_row_is_unknown_and_those_that_share_its_scan_ar
              UPDATE project_runs SET extra = 'torn' WHERE id = {runs} - 7"
         ));
         stage.invariant("neighbour", "table = \"project_runs\"\nviolates = \"id % 10 = 3\"", "");
-        let front = "table = \"project_runs\"\nviolates = \"EXISTS (SELECT 1 FROM json_each(extra) WHERE value = 2)\"";
-        stage.invariant("torn", front, "");
         let mut counts = stage.counts(&[("neighbour", u64::from(runs) / 10)]);
-        counts.insert("torn".into(), None);
+        for (id, violates) in [
+            ("torn", "json_extract(extra, '$[0]') = 2"),
+            ("torn_each", "EXISTS (SELECT 1 FROM json_each(extra) WHERE value = 2)"),
+        ] {
+            stage.invariant(id, &format!("table = \"project_runs\"\nviolates = \"{violates}\""), "");
+            counts.insert(id.into(), None);
+        }
         let night = stage.run_untouched(User::Owner).expect_status(2).expect_counts(&counts);
-        night.expect_unknown("torn", "malformed JSON");
+        night.expect_unknown("torn", "malformed JSON").expect_unknown("torn_each", "malformed JSON");
     }
 }
 
