@@ -15,6 +15,19 @@ use crate::verdict::freshness::Basis;
 use crate::verdict::range::Range;
 use crate::verdict::{State, exit, freshness, timer};
 
+macro_rules! after_help {
+    ($unit:literal) => {
+        concat!(
+            "Without --unit: ",
+            $unit,
+            ".\nExit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; help, version and wrong flags are 3."
+        )
+    };
+}
+
+const AFTER_HELP_TIMER: &str = after_help!("plms-invariants.timer");
+const AFTER_HELP_SERVICE: &str = after_help!("plms-invariants.service");
+
 /// Flags that every probe has.
 #[derive(Args, Clone, Debug)]
 struct Common {
@@ -49,7 +62,7 @@ struct Common {
 
 /// Is the timer active, enabled, and going to fire again?
 #[derive(Parser, Debug)]
-#[command(name = "check_plms_timer", version)]
+#[command(name = "check_plms_timer", version, after_help = AFTER_HELP_TIMER)]
 pub struct TimerArgs {
     #[command(flatten)]
     common: Common,
@@ -66,7 +79,7 @@ pub struct TimerArgs {
 
 /// Did the last run succeed?
 #[derive(Parser, Debug)]
-#[command(name = "check_plms_exit", version)]
+#[command(name = "check_plms_exit", version, after_help = AFTER_HELP_SERVICE)]
 pub struct ExitArgs {
     #[command(flatten)]
     common: Common,
@@ -83,7 +96,7 @@ pub struct ExitArgs {
 
 /// Did the job really run in time?
 #[derive(Parser, Debug)]
-#[command(name = "check_plms_freshness", version)]
+#[command(name = "check_plms_freshness", version, after_help = AFTER_HELP_SERVICE)]
 pub struct FreshnessArgs {
     #[command(flatten)]
     common: Common,

@@ -12,7 +12,7 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum StatusFileError {
     /// No full run has ended yet, or the path is another's.
-    #[error("no run is recorded in {}: there is no such file", .0.display())]
+    #[error("no run is recorded in {}: there is no such file; has a full run ended with this state folder?", .0.display())]
     Absent(PathBuf),
     /// It is there and cannot be read.
     #[error("cannot read the record of the last run {}: {source}", path.display())]
@@ -23,7 +23,7 @@ pub enum StatusFileError {
         source: ReadError,
     },
     /// It is not what a run leaves.
-    #[error("the record of the last run {} is not one: {source}", path.display())]
+    #[error("the record of the last run {} is not one: {source}; the next full run replaces it", path.display())]
     Strange {
         /// The file.
         path: PathBuf,

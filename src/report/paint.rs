@@ -16,10 +16,11 @@ pub enum Paint {
 }
 
 impl Paint {
-    /// For a terminal, given `NO_COLOR` (no-color.org: any value but an empty one means none).
+    /// For a terminal, given `NO_COLOR` (no-color.org: any value but an empty one means none) and `TERM`.
     #[must_use]
-    pub fn for_terminal(no_color: Option<&OsStr>) -> Self {
-        if no_color.is_some_and(|value| !value.is_empty()) { Self::Plain } else { Self::Colour }
+    pub fn for_terminal(no_color: Option<&OsStr>, term: Option<&OsStr>) -> Self {
+        let is_unwanted = no_color.is_some_and(|value| !value.is_empty());
+        if is_unwanted || term.is_some_and(|term| term == "dumb") { Self::Plain } else { Self::Colour }
     }
 
     /// `text` in the colour of a state; `None` is a skipped invariant.
@@ -54,5 +55,21 @@ impl Paint {
             Self::Plain => text.to_owned(),
             Self::Colour => format!("{style}{text}{style:#}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_or_a_dumb_terminal_that_wants_no_colour_gets_none() {
+        let paint = |no_color: Option<&str>, term: &str| {
+            Paint::for_terminal(no_color.map(OsStr::new), Some(OsStr::new(term)))
+        };
+        assert_eq!(paint(None, "xterm"), Paint::Colour);
+        assert_eq!(paint(Some(""), "xterm"), Paint::Colour);
+        assert_eq!(paint(Some("0"), "xterm"), Paint::Plain);
+        assert_eq!(paint(None, "dumb"), Paint::Plain);
     }
 }

@@ -52,10 +52,12 @@ fn table(text: &mut String, report: &Report, paint: Paint, width: usize) {
     let id = |evaluation: &Evaluation| shorten(&one_line(&evaluation.id), ID);
     let ids =
         report.evaluations.iter().map(|e| id(e).chars().count()).max().unwrap_or(0).max("invariant".len());
-    let before_title = 8 + 2 + ids + 2 + 10 + 2 + 11 + 2 + 9 + 2;
-    let room = width.saturating_sub(before_title).max(20);
+    let most = report.evaluations.iter().filter_map(Evaluation::examined).max().unwrap_or(0);
+    let examined = most.to_string().len().max("examined".len());
+    let before_title = 8 + 2 + ids + 2 + 10 + 2 + examined + 2 + 7 + 2;
+    let room = width.saturating_sub(before_title).max(10);
     let heading = format!(
-        "{:8}  {:ids$}  {:>10}  {:>11}  {:>9}  rule",
+        "{:8}  {:ids$}  {:>10}  {:>examined$}  {:>7}  rule",
         "state", "invariant", "violations", "examined", "seconds"
     );
     let _ = writeln!(text, "{}", paint.heading(&heading));
@@ -65,7 +67,7 @@ fn table(text: &mut String, report: &Report, paint: Paint, width: usize) {
         let word = format!("{:8}", state.map_or("skipped", State::word));
         let _ = writeln!(
             text,
-            "{}  {:ids$}  {:>10}  {:>11}  {:>9}  {}",
+            "{}  {:ids$}  {:>10}  {:>examined$}  {:>7}  {}",
             paint.state(state, &word),
             id(evaluation),
             known(evaluation.violations()),
@@ -195,9 +197,11 @@ mod tests {
     fn the_table_and_the_sample_fit_the_terminal() {
         let mut report = mixed();
         report.evaluations[1].title = "ü".repeat(500);
-        let text = render(&report, &streaks(), Paint::Plain, 100);
-        let (table, _) = text.split_once("\nstate ").unwrap().1.split_once("\n\n").unwrap();
-        assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+        for width in [80, 100] {
+            let text = render(&report, &streaks(), Paint::Plain, width);
+            let (table, _) = text.split_once("\nstate ").unwrap().1.split_once("\n\n").unwrap();
+            assert!(table.lines().all(|line| line.chars().count() <= width), "{table}");
+        }
         let narrow = render(&report, &streaks(), Paint::Plain, 0);
         assert!(narrow.contains("lane_overrides"), "{narrow}");
     }

@@ -46,6 +46,12 @@ pub struct CheckRecord {
     pub violations: Option<u64>,
     /// What stood in the way; hostile text.
     pub errors: Vec<String>,
+    /// What a reader must know beside it; hostile text.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Why it was skipped; hostile text.
+    #[serde(default)]
+    pub skipped: Option<String>,
 }
 
 /// The state of one invariant.

@@ -163,12 +163,7 @@ fn print(asked: &Asked<'_>, finished: &Finished, out: &mut Output) {
     if asked.common.is_json() {
         out.say(&run_json::render(report));
     } else if let Some(width) = terminal_width() {
-        out.say(&run_terminal::render(
-            report,
-            &outputs.streaks,
-            Paint::for_terminal(std::env::var_os("NO_COLOR").as_deref()),
-            width,
-        ));
+        out.say(&run_terminal::render(report, &outputs.streaks, terminal_paint(), width));
     } else {
         out.say(&run_text::output(report, &outputs.streaks).render());
     }
@@ -194,6 +189,12 @@ pub(super) fn terminal_width() -> Option<usize> {
     let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok())?;
     // A terminal that does not tell its size has the usual one.
     Some(size.map_or(80, |size| usize::from(size.ws_col)).clamp(40, 500))
+}
+
+/// Whether the terminal is one for colours, and its person wants them.
+pub(super) fn terminal_paint() -> Paint {
+    let [no_color, term] = ["NO_COLOR", "TERM"].map(std::env::var_os);
+    Paint::for_terminal(no_color.as_deref(), term.as_deref())
 }
 
 pub(super) fn processors() -> usize {

@@ -51,11 +51,12 @@ impl Stamp {
 const TOLERANCE: Duration = Duration::from_secs(1);
 
 impl Age {
-    /// `26h 4min ago`, or by how much it lies in the future.
+    /// `26h 4min ago`, `just now`, or by how much it lies in the future.
     #[must_use]
     pub fn phrase(&self) -> String {
         match self.ahead {
             Some(ahead) => format!("{} in the future", human(ahead)),
+            None if self.elapsed < Duration::from_secs(1) => "just now".into(),
             None => format!("{} ago", human(self.elapsed)),
         }
     }
@@ -104,6 +105,12 @@ mod tests {
         assert_eq!(future.elapsed, Duration::from_secs(40_000));
         assert_eq!(future.phrase(), "1h in the future");
         assert_eq!(stamp(103_600, None).age(&now).elapsed, Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_a_moment_ago_was_just_now() {
+        let age = |millis| Age { elapsed: Duration::from_millis(millis), ahead: None }.phrase();
+        assert_eq!([age(0), age(999), age(1_000)], ["just now", "just now", "1s ago"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::demo::{Plan, Planted, generate};
 use crate::plain::plain;
 use crate::report::paint::Paint;
 use crate::report::{run_json, run_terminal};
-use crate::run::invariants::{Finished, check, terminal_width};
+use crate::run::invariants::{Finished, check, terminal_paint, terminal_width};
 use crate::run::note_to_stderr;
 use crate::verdict::State;
 
@@ -104,7 +104,7 @@ impl Shown {
     fn text(&self, is_kept: bool) -> String {
         let Finished { report, outputs } = &self.finished;
         let (paint, width) = match terminal_width() {
-            Some(width) => (Paint::for_terminal(std::env::var_os("NO_COLOR").as_deref()), width),
+            Some(width) => (terminal_paint(), width),
             None => (Paint::Plain, WIDTH),
         };
         let mut text = run_terminal::render(report, &outputs.streaks, paint, width);

@@ -65,6 +65,12 @@ fn output(record: &StatusRecord, now: DateTime<Utc>, zone: Zone) -> ServiceOutpu
         let parts: Vec<&str> = parts.iter().chain(&check.errors).map(String::as_str).collect();
         Some(Finding::new(state, parts.join("; ")))
     }));
+    // An OK that rests on less than it seems to is not passed on without saying so.
+    findings.extend(record.checks.iter().flat_map(|(id, check)| {
+        let skipped = check.skipped.iter().map(move |why| format!("{id}: skipped: {why}"));
+        let notes = check.notes.iter().map(move |note| format!("{id}: {note}"));
+        skipped.chain(notes).map(|sentence| Finding::new(State::Ok, sentence))
+    }));
     // The record's own state, too: it knows of findings that this program does not.
     let state = findings.iter().map(|f| f.state).fold(record.state, State::max);
     ServiceOutput {
