@@ -14,6 +14,7 @@ set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
 
+load=$(cut -d' ' -f1 /proc/loadavg)
 folder=${1:?usage: benches/invariants.sh FOLDER}
 pairs=${PAIRS:-15}
 shell_pairs=${SHELL_PAIRS:-3}
@@ -114,6 +115,8 @@ all_ended_with 2 "$scratch/ours"
 all_ended_with 0 "$scratch/floor"
 all_ended_with 0 "$scratch/shell"
 
+echo "Load when it began: $load. Above 0.5, other work shares the cores: wall times and ratios say little then."
+echo
 echo "A million runs ($(stat -c %s "$million" | awk '{ printf "%.0f", $1 / 1e6 }') MB, in the page cache; $(nproc) cores):"
 echo
 echo "| what | wall, median | CPU, median | memory, greatest |"

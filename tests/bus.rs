@@ -58,11 +58,9 @@ fn a_bus_with_bad_manners_is_unknown_with_the_stage_and_in_time() {
 fn a_file_system_that_hangs_holds_no_probe_beyond_its_time() {
     let fake = FakeSystemd::serve(Manners::Good, well());
     let begun = Instant::now();
-    let file = fake.folder().join("status.json");
-    std::fs::write(&file, "{}").unwrap();
-    let file = file.to_str().unwrap();
-    let args = ["-u", "job", "-t", "1", "--status-file", file];
-    let seen = finish(&mut fake.probe_that_hangs(PROBES[2].1, &args, file));
+    // The host's zone stands for any file that is read.
+    let args = ["-u", "job", "-t", "1"];
+    let seen = finish(&mut fake.probe_that_hangs(PROBES[2].1, &args, "/etc/localtime"));
     is_one_unknown(&seen, "PLMS FRESHNESS", "no answer within 1s while judging");
     assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
 }
@@ -271,4 +269,22 @@ fn json_and_explanation_hold_what_the_plugin_text_says() {
     assert!(seen.service_output().contains(json["sentence"].as_str().unwrap()), "{seen:#}");
     let want = "  CRITICAL (stale): job.service last ran 30h ago (limit 25h 1min)\n";
     assert!(seen.stdout.contains(want) && seen.stdout.contains("  job.ExecMainStatus = 0\n"), "{seen:#}");
+}
+
+#[test]
+fn a_probe_holds_none_of_the_runners_code_and_no_table_of_zones() {
+    // grep(1) reads a hundred megabytes faster than a test that is not optimized.
+    let holds = |path: &str, text: &str| {
+        let mut grep = common::program("grep", std::path::Path::new("/"));
+        finish(grep.args(["-aqF", text, path])).status == Some(0)
+    };
+    assert!(
+        holds(env!("CARGO_BIN_EXE_plms-invariants"), "SQLite format 3"),
+        "the needle is no longer in SQLite"
+    );
+    for (name, probe) in PROBES {
+        for text in ["SQLite format 3", "reqwest", "rustls", "lettre", "Asia/Kolkata", "Pacific/Chatham"] {
+            assert!(!holds(probe, text), "{name} holds {text}");
+        }
+    }
 }

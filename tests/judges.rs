@@ -1,4 +1,5 @@
 //! Are the judges total, and is OK never said where anything that was seen speaks against it?
+#![allow(clippy::unwrap_used, reason = "clippy.toml spares functions marked as tests alone")]
 
 use std::time::Duration;
 
@@ -30,10 +31,10 @@ fn unit(states: [&str; 3]) -> Unit {
     Unit { id: "x".into(), load_state: load, active_state: active, sub_state: sub, ..Unit::default() }
 }
 
-fn job(states: [&str; 3], result: &str, code: i32, status: i32) -> Job {
+fn job(in_states: [&str; 3], result: &str, code: i32, status: i32) -> Job {
     let has_run = code != 0;
     Job {
-        unit: unit(states),
+        unit: unit(in_states),
         result: result.into(),
         exec_main_start: has_run.then(|| ago(7260)),
         exec_main_exit: has_run.then(|| ago(7200)),
@@ -110,7 +111,7 @@ fn every_way_to_end_has_its_state_and_reason() {
 fn a_clock_that_was_set_back_hides_no_stale_run() {
     let mut job = job(DEAD, "success", 1, 0);
     // The wall says an hour ago, the clock that cannot be set says 30 hours.
-    let then = clock().monotonic.map(|now| now - Duration::from_secs(30 * 3600));
+    let then = clock().monotonic.and_then(|now| now.checked_sub(Duration::from_secs(30 * 3600)));
     job.exec_main_exit = Some(Stamp { monotonic: then, ..ago(3600) });
     let service = exit::Observation { job, timers: vec![], boot: None };
     let seen = freshness::Observation {

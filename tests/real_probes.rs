@@ -11,8 +11,8 @@ use common::real::beside_systemd;
 fn every_row_holds(script: &str) {
     let path = format!("tests/real/probes/{script}");
     let Some(mut command) = beside_systemd(&[], &path) else { return };
-    let programs = Path::new(env!("CARGO_BIN_EXE_check_plms_timer")).parent().unwrap();
-    let seen = finish(command.arg(programs)).expect_status(0);
+    let programs = Path::new(env!("CARGO_BIN_EXE_check_plms_timer")).parent();
+    let seen = finish(command.args(programs)).expect_status(0);
     let score = seen.stdout.lines().last().unwrap_or_default();
     let (held, of) = score.trim_end_matches(" rows hold").split_once(" of ").unwrap_or_default();
     assert!(held == of && held.parse::<u32>().is_ok_and(|rows| rows > 20), "{seen:#}");

@@ -154,7 +154,8 @@ pub fn freshness(args: FreshnessArgs, out: &mut Output) -> State {
         max_runtime: args.max_runtime,
         never_run: args.never_run,
     };
-    args.common.run(Question::Freshness { limits, status_file: args.status_file, zone }, out)
+    args.common
+        .run(Question::Freshness { limits, status_file: args.status_file, zone: zone.map(Box::new) }, out)
 }
 
 impl Common {

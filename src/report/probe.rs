@@ -155,9 +155,8 @@ impl ProbeReport {
         let prefix = self.units.len() > 1;
         let of = |unit: &UnitReport| {
             let name = unit.unit.clone();
-            unit.perfdata.clone().into_iter().map(move |perf| match prefix {
-                true => Perf { label: format!("{name} {}", perf.label), ..perf },
-                false => perf,
+            unit.perfdata.clone().into_iter().map(move |perf| {
+                if prefix { Perf { label: format!("{name} {}", perf.label), ..perf } } else { perf }
             })
         };
         self.units.iter().flat_map(of).collect()

@@ -32,7 +32,7 @@ pub enum Question {
         /// The runner's record.
         status_file: Option<PathBuf>,
         /// Whose clock changes count, where the timer shall not say it.
-        zone: Option<Zone>,
+        zone: Option<Box<Zone>>,
     },
 }
 
@@ -83,15 +83,15 @@ pub fn run(request: &Request, out: &mut Output) -> State {
         out.say(&format!("{name} UNKNOWN: cannot start a thread: {error}\n"));
         return State::Unknown;
     }
-    let (state, text) = work(request, &stage);
+    let (verdict, said) = work(request, &stage);
     if speaks.swap(true, Ordering::SeqCst) {
         // Time is up, and whoever says so ends the process.
         loop {
             std::thread::park();
         }
     }
-    out.say(&text);
-    state
+    out.say(&said);
+    verdict
 }
 
 /// Beside the deadline of the conversation, one around what no runtime can interrupt: a status file or a

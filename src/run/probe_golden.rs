@@ -31,7 +31,7 @@ fn unit(id: &str, active: &str, sub: &str) -> Unit {
         load_state: "loaded".into(),
         active_state: active.into(),
         sub_state: sub.into(),
-        unit_file_state: id.ends_with(".timer").then(|| "enabled".into()),
+        unit_file_state: (sub == "waiting").then(|| "enabled".into()),
         ..Unit::default()
     }
 }
@@ -171,7 +171,7 @@ fn the_freshness_probes_outputs_are_as_agreed() {
     };
     let stale = Job { exec_main_exit: Some(at("2026-11-22T10:00:00Z")), ..job("backup.service", 0) };
     compare_all(
-        &Question::Freshness { limits, status_file: None, zone: Some(Zone::utc()) },
+        &Question::Freshness { limits, status_file: None, zone: Some(Box::new(Zone::utc())) },
         "other.service",
         vec![
             seen(

@@ -72,7 +72,7 @@ fn for_file(request: &Request, answers: Answers) -> Result<Answers, FileAlone<'_
     };
     match &request.question {
         Question::Freshness { limits, status_file: Some(_), zone } if is_silent && !request.is_named => {
-            Err((limits, zone.as_ref()))
+            Err((limits, zone.as_deref()))
         }
         _ => Ok(answers),
     }
@@ -90,7 +90,7 @@ pub(super) fn judge_one(
         Question::Exit(limits) => judge_exit(seen, limits, now),
         Question::Freshness { limits, zone, .. } => {
             let Some(job) = seen.job.clone() else { return job_missing(&seen) };
-            let zone = zone.clone().unwrap_or_else(|| zone_of(&seen.timers));
+            let zone = zone.as_deref().cloned().unwrap_or_else(|| zone_of(&seen.timers));
             let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
             let recorded = recorded.cloned();
             let seen = freshness::Observation { name: seen.name, service: Some(service), recorded, zone };

@@ -130,16 +130,11 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
             None => rule_nothing_on_record(seen, limits.never_run, now),
         };
     }
-    match job.failure() {
-        Some((reason, sentence)) => {
-            Ruling::new(State::Critical, reason, format!("{who} {sentence}{}", ago(&ended)))
-        }
-        None => {
-            let sentence =
-                format!("{who} ended with a result that this probe does not know: '{}'", job.result);
-            Ruling::new(State::Unknown, "unknown-word", sentence)
-        }
-    }
+    let Some((reason, sentence)) = job.failure() else {
+        let sentence = format!("{who} ended with a result that this probe does not know: '{}'", job.result);
+        return Ruling::new(State::Unknown, "unknown-word", sentence);
+    };
+    Ruling::new(State::Critical, reason, format!("{who} {sentence}{}", ago(&ended)))
 }
 
 fn ago(ended: &str) -> String {

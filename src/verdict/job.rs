@@ -102,14 +102,12 @@ impl Job {
     }
 
     fn main_process_ran(&self) -> bool {
-        match self.exec_main_handoff {
-            Some(handoff) => handoff.is_some() || self.exec_main_code == 0,
-            // Before 256 the statuses by which systemd says that it could not start it are all there is.
-            None => {
-                let refused = self.exec_main_code == 1 && exit_names::is_not_started(self.exec_main_status);
-                !(refused && self.result == "exit-code")
-            }
+        if let Some(handoff) = self.exec_main_handoff {
+            return handoff.is_some() || self.exec_main_code == 0;
         }
+        // Before 256 the statuses by which systemd says that it could not start it are all there is.
+        let is_refused = self.exec_main_code == 1 && exit_names::is_not_started(self.exec_main_status);
+        !(is_refused && self.result == "exit-code")
     }
 
     /// How the last run ended, as systemd names it: `exit status 203/EXEC`, `killed by SIGKILL`.

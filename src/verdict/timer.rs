@@ -272,13 +272,13 @@ fn rule_enabled(timer: &Timer, limits: &Limits) -> Ruling {
     let survives = match file_state {
         "enabled" | "generated" | "alias" => true,
         // Nothing to enable, or enabled by another name: it is up after a boot if something wants it.
-        "static" | "indirect" => match timer.unit.is_wanted {
-            Some(is_wanted) => is_wanted,
-            None => {
+        "static" | "indirect" => {
+            let Some(is_wanted) = timer.unit.is_wanted else {
                 let sentence = format!("systemd did not say what starts {id}");
                 return Ruling::new(State::Unknown, "no-answer", sentence);
-            }
-        },
+            };
+            is_wanted
+        }
         "disabled" | "enabled-runtime" | "linked" | "linked-runtime" | "transient" | "masked"
         | "masked-runtime" | "bad" | "" => false,
         other => {

@@ -24,7 +24,7 @@ impl Zone {
     /// A zone from the content of its zoneinfo file.
     ///
     /// # Errors
-    /// Content that is no TZif.
+    /// Content that is no `TZif`.
     pub fn parse(name: &str, tzif: &[u8]) -> Result<Self, ZoneError> {
         let rules = tz::TimeZone::from_tz_data(tzif)
             .map_err(|error| ZoneError { name: name.to_owned(), reason: error.to_string() })?;

@@ -16,6 +16,7 @@ mod build_flags;
 mod changing;
 mod listing;
 mod odd_rows;
+mod one_run;
 mod one_snapshot;
 mod operators;
 mod reading;

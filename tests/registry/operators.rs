@@ -191,7 +191,7 @@ fn an_endless_query_is_cancelled_by_its_timeout_and_the_others_are_counted() {
         let began = Instant::now();
         unknown(&mut stage, "endless", "timeout = \"1s\"", &sql, "its timeout of 1 s");
         let took = began.elapsed();
-        assert!(took > Duration::from_secs(1) && took < Duration::from_secs(2), "{took:?}");
+        assert!(took > Duration::from_secs(1) && took < Duration::from_secs(5), "{took:?}");
     }
 }
 
@@ -209,7 +209,7 @@ fn an_endless_predicate_is_cancelled_and_those_that_share_its_scan_are_counted()
     let began = Instant::now();
     unknown(&mut stage, "endless", &front, "", "its timeout of 1 s");
     // Once together with the others, and once alone.
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
 #[test]

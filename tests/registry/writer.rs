@@ -69,10 +69,11 @@ impl Writer {
         words
     }
 
-    /// It dies in the middle of what it does.
-    pub fn dies(mut self) {
+    /// It dies in the middle of what it does, and nothing is left of it.
+    pub fn dies(mut self) -> Option<Self> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        None
     }
 }
 

@@ -112,8 +112,8 @@ impl Properties {
         !matches!(ending, (Some(0 | 1), Some(0)))
     }
 
-    /// Whether SuccessExitStatus= or a `-` before the command make such an ending a success; `None` where
-    /// that was not asked. systemd.service(5), "SuccessExitStatus=".
+    /// Whether `SuccessExitStatus=` or a `-` before the command make such an ending a success; `None` where
+    /// that was not asked. systemd.service(5), `SuccessExitStatus=`.
     pub fn accepts_ending(&self) -> Option<bool> {
         let (codes, signals): (Vec<i32>, Vec<i32>) = self.get("SuccessExitStatus")?;
         let (code, status) = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);

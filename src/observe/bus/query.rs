@@ -90,23 +90,23 @@ impl Answers {
     }
 
     /// The first round for units that are not known yet; says whether there were any.
-    async fn fetch(&mut self, bus: &mut Bus, named: &[String], names: Vec<String>) -> Result<bool, BusError> {
-        let mut names: Vec<String> =
+    async fn fetch(&mut self, bus: &mut Bus, given: &[String], names: Vec<String>) -> Result<bool, BusError> {
+        let mut strangers: Vec<String> =
             names.into_iter().filter(|name| !self.listed.contains_key(name)).collect();
-        names.sort();
-        names.dedup();
-        if names.is_empty() {
+        strangers.sort();
+        strangers.dedup();
+        if strangers.is_empty() {
             return Ok(false);
         }
-        let mut calls = vec![units::by_names(names.clone())];
+        let mut calls = vec![units::by_names(strangers.clone())];
         let mut keys: Vec<(&str, Option<Property>)> = Vec::new();
-        for unit in &names {
+        for unit in &strangers {
             let path = units::path_of(unit);
-            if unit.ends_with(".timer") {
+            if units::is_timer(unit) {
                 calls.push(properties_call(&path, "GetAll", Body::Text(TIMER)));
                 keys.push((unit, None));
             }
-            for property in questions::first(unit, self.asked, named.contains(unit)) {
+            for property in questions::first(unit, self.asked, given.contains(unit)) {
                 calls.push(get(&path, property.interface, property.name));
                 keys.push((unit, Some(property)));
             }
@@ -118,14 +118,14 @@ impl Answers {
         let mut replies = bus.ask(&calls).await?.into_iter();
         let list = replies.next().ok_or_else(|| bus.garbage("units"))?;
         let list = list.map_err(|refusal| match refusal.name.as_str() {
-            "org.freedesktop.DBus.Error.InvalidArgs" => BusError::BadName(names.join("', '")),
+            "org.freedesktop.DBus.Error.InvalidArgs" => BusError::BadName(strangers.join("', '")),
             _ => bus.refused("units", &refusal),
         })?;
         let list = units::read_list(bus, &list)?;
-        if list.len() != names.len() {
+        if list.len() != strangers.len() {
             return Err(bus.garbage("units"));
         }
-        self.listed.extend(names.iter().cloned().zip(list));
+        self.listed.extend(strangers.iter().cloned().zip(list));
         for ((unit, property), reply) in keys.into_iter().zip(replies.by_ref()) {
             self.take(unit, property, reply);
         }
@@ -159,10 +159,10 @@ impl Answers {
     /// What a unit starts, or what starts it.
     pub fn related(&self, unit: &str) -> Vec<String> {
         let Some(properties) = self.properties.get(unit) else { return Vec::new() };
-        if unit.ends_with(".timer") {
+        if units::is_timer(unit) {
             return properties.text("Unit").filter(|name| !name.is_empty()).into_iter().collect();
         }
-        properties.texts("TriggeredBy").into_iter().filter(|name| name.ends_with(".timer")).collect()
+        properties.texts("TriggeredBy").into_iter().filter(|name| units::is_timer(name)).collect()
     }
 
     /// What the first answers about a unit call for.

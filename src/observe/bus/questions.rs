@@ -5,7 +5,7 @@
 
 use super::properties::Properties;
 use super::query::Asked;
-use super::units::Listed;
+use super::units::{self, Listed};
 
 pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
 pub(super) const TIMER: &str = "org.freedesktop.systemd1.Timer";
@@ -74,7 +74,7 @@ const CONDITIONS: &str = "a(sbbsi)";
 
 /// The first round, beside the unit's states and, of a timer, the whole Timer interface.
 pub(super) fn first(name: &str, asked: Asked, is_named: bool) -> Vec<Property> {
-    match (asked, name.ends_with(".timer")) {
+    match (asked, units::is_timer(name)) {
         (Asked::Timer, true) => vec![NEEDS_RELOAD, unit("UnitFileState", "s")],
         // A service that was named is found from its timers.
         (Asked::Timer, false) if is_named => vec![NEEDS_RELOAD, TRIGGERED_BY],
@@ -87,7 +87,7 @@ pub(super) fn first(name: &str, asked: Asked, is_named: bool) -> Vec<Property> {
 
 /// What the unit must have answered in the first round.
 pub(super) fn needed(name: &str, asked: Asked) -> Vec<Property> {
-    let whole: &[Property] = if name.ends_with(".timer") { &WHOLE_TIMER } else { &[] };
+    let whole: &[Property] = if units::is_timer(name) { &WHOLE_TIMER } else { &[] };
     whole.iter().copied().chain(first(name, asked, false)).collect()
 }
 
@@ -108,7 +108,7 @@ pub(super) fn details(
     if listed.load_state != "loaded" {
         return wanted;
     }
-    if name.ends_with(".timer") {
+    if units::is_timer(name) {
         let is_counted = is_remote && seen.duration("NextElapseUSecMonotonic").is_some();
         if (asked != Asked::Timer && !has_run) || is_counted {
             wanted.extend(ACTIVE_ENTER);

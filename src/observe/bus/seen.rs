@@ -3,7 +3,7 @@
 use super::properties::Properties;
 use super::query::{Answers, Asked, Seen};
 use super::questions;
-use super::units::Listed;
+use super::units::{self, Listed};
 use super::{Bus, BusError};
 use crate::verdict::job::Job;
 use crate::verdict::timer::Timer;
@@ -11,7 +11,7 @@ use crate::verdict::unit::Unit;
 
 impl Answers {
     pub fn seen(&self, bus: &Bus, unit: &str) -> Vec<(String, Result<Seen, BusError>)> {
-        let is_timer = unit.ends_with(".timer");
+        let is_timer = units::is_timer(unit);
         let (related, asked) = (self.related(unit), self.asked);
         if asked == Asked::Timer && !is_timer {
             // The timers of a service, each in its own right; none is a finding about the service.

@@ -1,13 +1,14 @@
 //! Which units are meant? Names as operators write them, and globs over what is loaded and what is on disk.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::{Body, Bus, BusError, Call};
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 
-/// A row of ListUnits: name, description, load, active and sub state, follower, path, job id, type, path.
+/// A row of `ListUnits`: name, description, load, active and sub state, follower, path, job id, type, path.
 type UnitRow = (
     String,
     String,
@@ -29,6 +30,11 @@ pub(super) struct Listed {
     pub active_state: String,
     pub sub_state: String,
     pub job: u32,
+}
+
+/// Is this the name of a timer?
+pub(super) fn is_timer(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, kind)| kind == "timer")
 }
 
 /// Unit names and patterns, as an operator gave them.
@@ -84,7 +90,7 @@ fn complete(name: &str, suffix: &str) -> Result<String, BusError> {
     if complete.len() > 255 || stem.is_empty() || stem.starts_with('@') || stem.ends_with('@') {
         return Err(bad());
     }
-    if !(complete.ends_with(".timer") || complete.ends_with(".service")) {
+    if !matches!(complete.rsplit_once('.'), Some((_, "timer" | "service"))) {
         return Err(bad());
     }
     Ok(complete)
@@ -97,7 +103,7 @@ pub(super) fn path_of(name: &str) -> String {
         if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && nth > 0) {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("_{byte:02x}"));
+            let _ = write!(path, "_{byte:02x}");
         }
     }
     path

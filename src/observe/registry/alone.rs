@@ -65,25 +65,24 @@ pub fn rows(
     let fail = |detail: String| RowsError::Invariant { id: invariant.id.clone(), detail };
     let Alone { session, sql, columns, passports, notes } = prepare(question, invariant)?;
     let columns = columns.whole();
+    // A failure of the output is kept apart: it is none of the statement.
+    let mut unwritten = None;
     let mut read = || -> Result<(), rusqlite::Error> {
         let mut statement = session.leader.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let row = columns.show(row)?;
-            each(&row).map_err(|error| rusqlite::Error::UserFunctionError(Box::new(error)))?;
+            if let Err(error) = each(&columns.show(row)?) {
+                unwritten = Some(error);
+                break;
+            }
         }
         Ok(())
     };
-    match read() {
-        Ok(()) => {}
-        Err(rusqlite::Error::UserFunctionError(error)) => {
-            return Err(match error.downcast::<io::Error>() {
-                Ok(error) => RowsError::Output(*error),
-                Err(other) => fail(other.to_string()),
-            });
-        }
-        Err(error) => return Err(fail(stopped(&question.cancel).unwrap_or_else(|| words(&error)))),
+    let read = read();
+    if let Some(error) = unwritten {
+        return Err(RowsError::Output(error));
     }
+    read.map_err(|error| fail(stopped(&question.cancel).unwrap_or_else(|| words(&error))))?;
     let (found, access) = (session.found.clone(), session.access);
     drop(session);
     if access == Access::Immutable && !found.is_unchanged().map_err(EvaluateError::from)? {

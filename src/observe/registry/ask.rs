@@ -200,7 +200,6 @@ pub fn words(error: &Error) -> String {
                 msg.clone()
             }
         }
-        Error::UserFunctionError(words) => words.to_string(),
         other => other.to_string(),
     }
 }

@@ -284,7 +284,9 @@ impl Board {
             if state.scan.fold.is_some() {
                 let _ = self.shared.facts.set(Ok(std::mem::take(&mut state.facts)));
             }
-            work.add_task(Task::Sample(scan));
+            // Before anything that may take long: a run that is stopped there has its answer.
+            work.tasks.push_front(Task::Sample(scan));
+            work.steps.1 += 1;
             return;
         };
         let whole = Arc::clone(&state.scan);

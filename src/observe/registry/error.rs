@@ -100,6 +100,12 @@ impl RegistryError {
         )
     }
 
+    /// The run had to stop before somebody else's lock was free.
+    #[must_use]
+    pub fn stopped_by_lock(path: &Path) -> Self {
+        Self::Stopped { path: path.to_owned(), reason: "the run was stopped while somebody held it locked," }
+    }
+
     /// What a system error on the database file means.
     #[must_use]
     pub fn from_io(path: &Path, error: &std::io::Error) -> Self {

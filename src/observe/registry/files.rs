@@ -132,10 +132,7 @@ pub fn wait_for_exclusive_lock(path: &Path, cancel: &Cancel) -> Result<(), Regis
             return Err(RegistryError::Locked { path: path.to_owned(), pid, waited: BUSY_TIMEOUT });
         }
         if cancel.stop().is_some() {
-            return Err(RegistryError::Stopped {
-                path: path.to_owned(),
-                reason: "stopped while it was locked",
-            });
+            return Err(RegistryError::stopped_by_lock(path));
         }
         std::thread::sleep(step);
         waited += step;

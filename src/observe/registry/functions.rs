@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 
-use super::facts::{Facts, HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
+use super::facts::{HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
 use super::json::{FormulaFault, formula_fault, object_entries};
 use super::memo::Memo;
+use super::raw::{Answer, function};
 use super::shared::Shared;
 use crate::observe::passports::{Fault, Passports};
 
@@ -22,49 +22,50 @@ pub const ASK_FACTS: [&str; 3] = ["project_has_run", "project_is_validated", "pr
 /// # Errors
 /// None that is known; SQLite's own otherwise.
 pub fn register(connection: &Connection, shared: &Arc<Shared>) -> Result<(), Error> {
-    let pure =
-        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     let formulas = Memo::new();
-    connection.create_scalar_function("formula_fault", 1, pure, move |context| {
-        Ok(formula_of(context.get_raw(0), &formulas))
-    })?;
+    function(connection, c"formula_fault", move |[cell]| formula_of(cell, &formulas).into())?;
     let objects = Memo::new();
-    connection.create_scalar_function("object_entries", 1, pure, move |context| {
-        Ok(match context.get_raw(0) {
+    function(connection, c"object_entries", move |[cell]| {
+        let entries = match cell {
             ValueRef::Text(text) => objects.of(text, object_entries),
             _ => None,
-        })
+        };
+        entries.map_or(Answer::Null, Answer::Integer)
     })?;
     // Which bits are looked at, and what they must be; a project without a run, as NULL, is not validated.
     let meanings = [
-        (HAS_RUN, HAS_RUN),
-        (HAS_RUN | HAS_UNVALIDATED_RUN, HAS_RUN),
-        (HAS_POLLUTING_RUN, HAS_POLLUTING_RUN),
+        (c"project_has_run", HAS_RUN, HAS_RUN),
+        (c"project_is_validated", HAS_RUN | HAS_UNVALIDATED_RUN, HAS_RUN),
+        (c"project_is_polluted", HAS_POLLUTING_RUN, HAS_POLLUTING_RUN),
     ];
-    for (name, (mask, meaning)) in ASK_FACTS.into_iter().zip(meanings) {
+    for (name, mask, meaning) in meanings {
         let shared = Arc::clone(shared);
-        connection.create_scalar_function(name, 1, pure, move |context| {
-            let facts = shared.facts.get().ok_or_else(|| told("the pass over project_runs is not done"))?;
-            let facts: &Facts = facts.as_ref().map_err(told)?;
-            Ok(facts.of(context.get_raw(0)) & mask == meaning)
+        function(connection, name, move |[project]| match shared.facts.get() {
+            Some(Ok(facts)) => (facts.of(project) & mask == meaning).into(),
+            Some(Err(words)) => Answer::Error(words.clone()),
+            None => Answer::Error("the pass over project_runs is not done".to_owned()),
         })?;
     }
     // Without an argument SQLite asks once per statement, and then no row asks for its passport.
     let files = shared.artifacts.is_some();
-    connection.create_scalar_function("passports_are_read", 0, pure, move |_| Ok(files))?;
+    function(connection, c"passports_are_read", move |[]| files.into())?;
     let shared = Arc::clone(shared);
-    connection.create_scalar_function("passport_fault", 2, pure, move |context| {
-        let Some(artifacts) = &shared.artifacts else { return Ok(None) };
-        let passports = artifacts.passports.get().ok_or_else(|| told("the passports are not read"))?;
-        let passports: &Passports = passports.as_ref().map_err(told)?;
-        Ok(passport_fault(passports, context).map(|fault| fault.to_string()))
+    function(connection, c"passport_fault", move |[project, run]| {
+        let Some(artifacts) = &shared.artifacts else { return Answer::Null };
+        match artifacts.passports.get() {
+            Some(Ok(passports)) => {
+                passport_fault(passports, project, run).map(|fault| fault.to_string()).into()
+            }
+            Some(Err(words)) => Answer::Error(words.clone()),
+            None => Answer::Error("the passports are not read".to_owned()),
+        }
     })
 }
 
-fn passport_fault(passports: &Passports, context: &Context<'_>) -> Option<Fault> {
+fn passport_fault(passports: &Passports, project: ValueRef<'_>, run: ValueRef<'_>) -> Option<Fault> {
     let mut spelled = [String::new(), String::new()];
     let [project_text, run_text] = &mut spelled;
-    match (spelling(context.get_raw(0), project_text), spelling(context.get_raw(1), run_text)) {
+    match (spelling(project, project_text), spelling(run, run_text)) {
         (Some(project), Some(run)) => passports.fault(project, run),
         _ => Some(Fault::None),
     }
@@ -91,8 +92,4 @@ fn formula_of(value: ValueRef<'_>, formulas: &Memo<Option<String>>) -> Option<St
         ValueRef::Real(number) => judge(number.to_string().as_bytes()),
         ValueRef::Blob(_) => Some(FormulaFault::NotJson.to_string()),
     }
-}
-
-fn told(words: &(impl ToString + ?Sized)) -> Error {
-    Error::UserFunctionError(words.to_string().into())
 }

@@ -47,6 +47,7 @@ pub fn formula_fault(text: &[u8]) -> Option<FormulaFault> {
     };
     match each_key(text, keys) {
         Kind::Object(_) => unregistered,
+        Kind::UnreadableKey => Some(FormulaFault::Unregistered("a key that is no text".to_owned())),
         Kind::OtherJson => Some(FormulaFault::NotAnObject),
         Kind::NotJson => Some(FormulaFault::NotJson),
     }
@@ -57,12 +58,16 @@ pub fn formula_fault(text: &[u8]) -> Option<FormulaFault> {
 pub fn object_entries(text: &[u8]) -> Option<i64> {
     match each_key(text, |_| {}) {
         Kind::Object(entries) => Some(entries),
+        // At least that one; how many does not matter to anybody.
+        Kind::UnreadableKey => Some(1),
         Kind::OtherJson | Kind::NotJson => None,
     }
 }
 
 enum Kind {
     Object(i64),
+    /// An object by the grammar, with a key that is no text: it holds half of a surrogate pair.
+    UnreadableKey,
     OtherJson,
     NotJson,
 }
@@ -78,8 +83,7 @@ fn each_key(text: &[u8], on_key: impl FnMut(&str)) -> Kind {
     if is_object {
         match json.deserialize_map(Keys(on_key)) {
             Ok(entries) if json.end().is_ok() => return Kind::Object(entries),
-            // A key with half of a surrogate pair is JSON by the grammar, and no Rust string.
-            _ if serde_json::from_slice::<IgnoredAny>(text).is_ok() => return Kind::OtherJson,
+            _ if serde_json::from_slice::<IgnoredAny>(text).is_ok() => return Kind::UnreadableKey,
             _ => return Kind::NotJson,
         }
     }
@@ -176,6 +180,7 @@ mod tests {
     #[test]
     fn entries_are_counted_for_objects_alone() {
         assert_eq!(object_entries(b"{}"), Some(0));
+        assert_eq!(object_entries(br#"{"\ud800":1}"#), Some(1));
         assert_eq!(object_entries(br#"{"a":{"x":1},"b":[1,2]}"#), Some(2));
         for text in ["", "[1]", "{", "null", "{\"a\"}"] {
             assert_eq!(object_entries(text.as_bytes()), None, "{text}");

@@ -14,6 +14,7 @@ mod memo;
 mod open;
 mod owners;
 mod plan;
+mod raw;
 mod reader;
 mod readers;
 mod schema;

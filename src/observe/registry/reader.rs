@@ -9,6 +9,7 @@ use super::ask::words;
 use super::board::{Board, Chunk, Failure, Found, Task};
 use super::facts::Facts;
 use super::plan::{Query, Scan};
+use super::raw::each_row;
 use crate::observe::cancel::{Cancel, Stop};
 use crate::verdict::invariants::{Outcome, SampleRow};
 
@@ -169,18 +170,17 @@ pub fn fold_runs(connection: &Connection, scan: &Scan) -> Result<Facts, Error> {
 
 fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> Result<Chunk, Error> {
     let mut chunk = Chunk { found: vec![Found::default(); most.len()], examined: 0, facts: Facts::default() };
-    select(connection, &scan.fold_sql(range), range, |row| {
+    each_row(connection, &scan.fold_sql(range), range, |row| {
         chunk.examined += 1;
-        let bits = row.get_ref(2)?.as_i64().unwrap_or(0);
-        chunk.facts.add(row.get_ref(1)?, u8::try_from(bits & FACTS).unwrap_or(0));
+        let bits = row.integer(2);
+        chunk.facts.add(row.value(1), u8::try_from(bits & FACTS).unwrap_or(0));
         if bits > FACTS {
             for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
                 if bits >> (FACT_BITS + place) & 1 == 1 {
-                    found.add(row.get(0)?, *most);
+                    found.add(row.integer(0), *most);
                 }
             }
         }
-        Ok(())
     })?;
     Ok(chunk)
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Error, ffi};
+use rusqlite::{Connection, Error, ErrorCode, ffi};
 
 use super::ask::{FunctionLog, words};
 use super::error::RegistryError;
@@ -17,11 +18,11 @@ use super::snapshot::Snapshot;
 use crate::observe::cancel::Cancel;
 
 /// How long a further reader waits for its lock; a writer that waits for us would keep it for ever.
-const FURTHER_READER: std::time::Duration = std::time::Duration::from_millis(50);
+const FURTHER_READER: Duration = Duration::from_millis(50);
 
 /// How often at most the registry is looked at anew because a writer comes or goes just then.
 const MOST_LOOKS: u32 = 50;
-const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(20);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// The first connection of a run, in a read transaction that every other one follows.
 pub struct Session {
@@ -91,8 +92,20 @@ impl Session {
             Beside::Wal => Access::Wal,
             Beside::Journal => Access::Rollback,
         };
-        Self::begin(found, access, tables.clone(), shared, cancel)
-            .map_err(|error| RegistryError::from_sqlite(&found.path, &error, BUSY_TIMEOUT))
+        let began = Instant::now();
+        loop {
+            let error = match Self::begin(found, access, tables.clone(), shared, cancel) {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+            if is_busy && cancel.stop().is_some() {
+                return Err(RegistryError::stopped_by_lock(&found.path));
+            }
+            if !is_busy || began.elapsed() >= BUSY_TIMEOUT {
+                return Err(RegistryError::from_sqlite(&found.path, &error, BUSY_TIMEOUT));
+            }
+        }
     }
 
     fn begin<'a>(

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# How long does a probe take beside `systemctl show` of the same units, and how big is it?
+#
+#   tests/real/sandbox -- benches/probes.sh FOLDER [PAIRS]      FOLDER: where the release programs lie
+#
+# Beside a private systemd with a hundred timers and services that have run. FOLDER/examples/measure is
+# examples/measure.rs. Prints the table of BENCHMARKS.md. Runs are paired because the machine's speed drifts:
+# what is compared ran one right after the other, and the median of the ratios is given.
+set -euo pipefail
+export LC_ALL=C
+programs=$1 pairs=${2:-101}
+measure=$programs/examples/measure
+
+for nth in {1..100}; do
+  printf '[Service]\nType=oneshot\nExecStart=/bin/true\n' >"/etc/systemd/system/bench-$nth.service"
+  printf '[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n' >"/etc/systemd/system/bench-$nth.timer"
+done
+systemctl daemon-reload
+mapfile -t timers < <(seq -f 'bench-%g.timer' 100)
+mapfile -t services < <(seq -f 'bench-%g.service' 100)
+systemctl enable --now "${timers[@]}" 2>/dev/null
+systemctl start "${services[@]}"
+
+# milliseconds, CPU, KiB, exit status of a command that must end well
+run() {
+  local seen
+  seen=$("$measure" "$@")
+  [[ $seen == *' 0' ]] || { echo "$* ended with ${seen##* }" >&2; exit 1; }
+  echo "$seen"
+}
+
+# row TITLE PAIRS COUNT PROGRAM UNIT…
+row() {
+  local title=$1 count=$2 program=$3 unit flags=()
+  shift 3
+  for unit in "$@"; do flags+=(-u "$unit"); done
+  for ((nth = 0; nth < count; nth++)); do
+    # Whoever comes second meets warmer caches: they take turns at that, too.
+    if ((nth % 2)); then
+      ours=$(run "$program" "${flags[@]}")
+      theirs=$(run systemctl show "$@")
+    else
+      theirs=$(run systemctl show "$@")
+      ours=$(run "$program" "${flags[@]}")
+    fi
+    echo "$theirs $ours"
+  done | awk -v title="$title" '
+    function median(values, count,   i, j, value) {
+      for (i = 2; i <= count; i++) {
+        value = values[i]
+        for (j = i - 1; j > 0 && values[j] > value; j--) values[j + 1] = values[j]
+        values[j + 1] = value
+      }
+      return values[int((count + 1) / 2)]
+    }
+    { theirs[NR] = $1; ours[NR] = $5; ratio[NR] = $5 / $1; if ($7 > resident) resident = $7 }
+    END {
+      printf "| %s | %.1f ms | %.1f ms | %.2f | %d KiB |\n", title, median(theirs, NR), median(ours, NR),
+        median(ratio, NR), resident
+    }'
+}
+
+echo '| | `systemctl show` | probe | ratio | resident |'
+echo '|---|---|---|---|---|'
+for probe in timer exit freshness; do
+  units=("${services[@]}")
+  [[ $probe == timer ]] && units=("${timers[@]}")
+  row "$probe, one unit" "$pairs" "$programs/check_plms_$probe" "${units[0]}"
+  row "$probe, a hundred units" $((pairs / 4)) "$programs/check_plms_$probe" "${units[@]}"
+done
+echo
+stat -c '%n: %s bytes' "$programs"/check_plms_{timer,exit,freshness} | sed 's,.*/,,'
