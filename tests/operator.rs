@@ -72,7 +72,7 @@ fn the_worked_example_of_contributing_prints_what_stands_there() {
         let (line, printed) = part.split_once('\n').unwrap();
         let seen = plms(folder.path(), &format!("{line} --db registry.db"));
         assert!(printed.is_empty() || without_perfdata(&seen.stdout) == printed, "{printed}\n{seen:#}");
-        seen.expect_status(if line.contains("--only") { 1 } else { 0 });
+        seen.expect_status(i32::from(line.contains("--only")));
         checked += 1;
     }
     assert_eq!(checked, 3);
@@ -258,9 +258,8 @@ fn the_help_of_a_probe_says_its_question_its_unit_and_its_exit_status() {
 /// All of the library's text, tests and all.
 fn sources(folder: &Path) -> String {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let text = |path: std::path::PathBuf| match path.is_dir() {
-        true => sources(&path),
-        false => String::from_utf8(fs::read(&path).unwrap()).unwrap(),
+    let text = |path: std::path::PathBuf| {
+        if path.is_dir() { sources(&path) } else { String::from_utf8(fs::read(&path).unwrap()).unwrap() }
     };
     entries.map(text).collect()
 }
