@@ -14,27 +14,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::{Finished, finish, program};
+use common::{Finished, finish, program, runner as command};
 use plms_invariants::emit::state::StateDb;
 use plms_invariants::report::run_json;
 use plms_invariants::verdict::invariants::{Evaluation, Outcome, Report, Severity};
 use plms_invariants::verdict::{Finding, State};
 use serde_json::{Value, json};
-
-/// The program in a folder of its own, with no settings but its arguments.
-fn command(folder: &Path, line: &str) -> Command {
-    let mut command = program(env!("CARGO_BIN_EXE_plms-invariants"), folder);
-    command.args(line.split_whitespace());
-    command.env("HOME", folder).env("STATE_DIR", folder);
-    if !line.contains("--env-file") {
-        command.args(["--env-file", "/dev/null"]);
-    }
-    command
-}
 
 fn plms(folder: &Path, line: &str) -> Finished {
     finish(&mut command(folder, line))

@@ -75,10 +75,9 @@ pub fn table(lines: &[Line]) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use chrono::DateTime;
-
     use super::*;
-    use crate::verdict::invariants::{Evaluation, Severity};
+    use crate::report::fixture;
+    use crate::verdict::invariants::Severity;
 
     fn planted(counts: &[(&'static str, u64)]) -> Planted {
         Planted {
@@ -96,31 +95,8 @@ mod tests {
     }
 
     fn report(outcomes: Vec<(&str, Outcome)>) -> Report {
-        let evaluation = |(id, outcome): (&str, Outcome)| Evaluation {
-            id: id.into(),
-            title: id.into(),
-            severity: Severity::Warning,
-            runbook: None,
-            owner: None,
-            key: vec![],
-            outcome,
-            duration: None,
-            notes: vec![],
-        };
-        Report {
-            db_path: String::new(),
-            env: String::new(),
-            strict: true,
-            partial: None,
-            incomplete: None,
-            start: DateTime::UNIX_EPOCH,
-            finish: DateTime::UNIX_EPOCH,
-            invocation_id: String::new(),
-            evaluations: outcomes.into_iter().map(evaluation).collect(),
-            findings: vec![],
-            reading: None,
-            database_size: None,
-        }
+        let evaluation = |(id, outcome)| fixture::evaluation(id, Severity::Warning, outcome);
+        fixture::run("2025-11-06T07:00:03Z", outcomes.into_iter().map(evaluation).collect())
     }
 
     fn agrees(counts: &[(&'static str, u64)], outcomes: Vec<(&str, Outcome)>) -> bool {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::state::{Recorded, StateFolder};
+use super::state::{Recorded, StateError, StateFolder};
 use super::{log, replace, textfile};
 use crate::plain::plain;
 use crate::report;
@@ -82,6 +82,11 @@ fn not_written(report: &mut Report, what: &str, error: impl Display, remedy: &st
     report.findings.push(Finding::new(State::Unknown, sentence));
 }
 
+/// The state's own sentences end with what to do.
+fn not_recorded(report: &mut Report, what: &str, error: &StateError) {
+    report.findings.push(Finding::new(State::Unknown, format!("{what} was not written: {error}")));
+}
+
 fn write_log(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outputs, now: DateTime<Utc>) {
     // First, for the room they take; a folder that is not there is told by what follows.
     let forgotten = log::forget_old(targets.log_folder, now);
@@ -128,7 +133,7 @@ fn record(
             Some(InDb { recorded, state })
         }
         Err(error) => {
-            not_written(report, "the record of this run", error, STATE_REMEDY);
+            not_recorded(report, "the record of this run", &error);
             None
         }
     }
@@ -145,7 +150,7 @@ fn restate(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outputs, in
             in_db.state = report.state();
             outputs.streaks = in_db.recorded.streaks.clone();
         }
-        Err(error) => not_written(report, "the final state of this run", error, STATE_REMEDY),
+        Err(error) => not_recorded(report, "the final state of this run", &error),
     }
 }
 

@@ -38,6 +38,12 @@ impl<'a> Explanation<'a> {
     /// What an invariant's file alone says, and why there is no more.
     #[must_use]
     pub fn unanswered(invariant: &'a Invariant, error: String) -> Self {
+        Self { errors: vec![error], ..Self::unasked(invariant) }
+    }
+
+    /// What an invariant's file alone says.
+    #[must_use]
+    pub fn unasked(invariant: &'a Invariant) -> Self {
         let sql = match &invariant.body {
             Body::Rows { table, violates, .. } => format!("SELECT * FROM {table} WHERE {violates}"),
             Body::Query { sql } => sql.clone(),
@@ -52,7 +58,7 @@ impl<'a> Explanation<'a> {
             took: None,
             index: None,
             notes: vec![],
-            errors: vec![error],
+            errors: vec![],
         }
     }
 }

@@ -53,7 +53,8 @@ pub(super) fn were_not_checked(count: usize) -> String {
 
 fn were_failing(group: &[&NotChecked<'_>]) -> String {
     let failing = group.iter().filter(|one| !one.failing.is_empty());
-    failing.map(|one| format!("; {} was failing{}", one.id, one.failing)).collect()
+    let parts: Vec<String> = failing.map(|one| format!("; {} was failing{}", one.id, one.failing)).collect();
+    parts.concat()
 }
 
 #[cfg(test)]

@@ -257,19 +257,10 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::fixture;
 
     fn evaluation(severity: Severity, outcome: Outcome) -> Evaluation {
-        Evaluation {
-            id: "x".into(),
-            title: "x".into(),
-            severity,
-            runbook: None,
-            owner: None,
-            key: vec![],
-            outcome,
-            duration: None,
-            notes: vec![],
-        }
+        fixture::evaluation("x", severity, outcome)
     }
 
     fn checked(violations: u64, errors: &[&str]) -> Outcome {
@@ -278,20 +269,7 @@ mod tests {
     }
 
     fn report(evaluations: Vec<Evaluation>) -> Report {
-        Report {
-            db_path: String::new(),
-            env: String::new(),
-            strict: true,
-            partial: None,
-            incomplete: None,
-            start: DateTime::UNIX_EPOCH,
-            finish: DateTime::UNIX_EPOCH,
-            invocation_id: String::new(),
-            evaluations,
-            findings: vec![],
-            reading: None,
-            database_size: None,
-        }
+        fixture::run("2025-11-06T07:00:03Z", evaluations)
     }
 
     #[test]

@@ -65,6 +65,17 @@ pub fn program(path: impl AsRef<OsStr>, folder: &Path) -> Command {
     command
 }
 
+/// `plms-invariants` in a folder of its own, with no settings but its arguments, and its state there.
+pub fn runner(folder: &Path, line: &str) -> Command {
+    let mut command = program(env!("CARGO_BIN_EXE_plms-invariants"), folder);
+    command.args(line.split_whitespace());
+    command.env("HOME", folder).env("STATE_DIR", folder);
+    if !line.contains("--env-file") {
+        command.args(["--env-file", "/dev/null"]);
+    }
+    command
+}
+
 /// Runs a command to its end.
 pub fn finish(command: &mut Command) -> Finished {
     let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));

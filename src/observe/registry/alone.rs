@@ -104,21 +104,7 @@ pub fn explain<'a>(
     question: &Question<'_>,
     invariant: &'a Invariant,
 ) -> Result<Explanation<'a>, EvaluateError> {
-    let mut explanation = Explanation {
-        invariant,
-        sql: match &invariant.body {
-            Body::Rows { table, violates, .. } => format!("SELECT * FROM {table} WHERE {violates}"),
-            Body::Query { sql } => sql.clone(),
-        },
-        plan: vec![],
-        full_scans: vec![],
-        examined: None,
-        violations: None,
-        took: None,
-        index: None,
-        notes: vec![],
-        errors: vec![],
-    };
+    let mut explanation = Explanation::unasked(invariant);
     let evaluated = evaluate(
         &Question {
             cancel: question.cancel.clone(),
