@@ -244,7 +244,7 @@ fn an_unknown_state_is_written_to_the_textfile_too_and_only_the_state() {
     let fake = FakeSystemd::serve(Manners::SilentAfterHello, []);
     let path = fake.folder().join("x.prom");
     let textfile = path.display().to_string();
-    fake.ask(PROBES[2].1, &["-u", "job", "-t", "1", "--textfile", &textfile]).expect_status(3);
+    fake.ask(PROBES[2].1, &["-u", "job", "-t", "4", "--textfile", &textfile]).expect_status(3);
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.contains("plms_probe_state{probe=\"freshness\",unit=\"job.service\"} 3\n"), "{text}");
     assert!(!text.contains("plms_service_last_finish") && !text.contains("plms_freshness_limit"), "{text}");

@@ -94,3 +94,28 @@ fn a_run_before_this_boot_and_a_run_that_never_was_are_different_sentences() {
     let never = ask(timer(now - 5 * HOUR, now + HOUR).with("LastTriggerUSec", Value::Time(0)));
     assert!(never.stdout.contains("never ran since its timer was started 5h ago"), "{never:#}");
 }
+
+#[test]
+fn a_plugins_exit_status_is_its_state_even_where_its_unit_calls_it_a_success() {
+    let now = micros(Duration::ZERO);
+    let ask = |result: &str, status: i32, args: &[&str]| {
+        let service = if result == "success" {
+            ended(result, 1, status).in_states(["loaded", "inactive", "dead"])
+        } else {
+            ended(result, 1, status)
+        };
+        let fake = FakeSystemd::of(timer(now - HOUR, now + HOUR), service);
+        fake.ask(PROBE, &[&["-u", "job"], args].concat()).status
+    };
+    for result in ["exit-code", "success"] {
+        for (status, state) in [(1, 1), (2, 2), (3, 3)] {
+            assert_eq!(ask(result, status, &["--nagios-status"]), Some(state), "{result} {status}");
+        }
+    }
+    assert_eq!(ask("exit-code", 4, &["--nagios-status"]), Some(2));
+    assert_eq!(ask("timeout", 1, &["--nagios-status"]), Some(2));
+    assert_eq!(ask("exit-code", 1, &[]), Some(2));
+    // Neither SuccessExitStatus nor a - before the command is on record for it.
+    assert_eq!(ask("success", 1, &[]), Some(3));
+    assert_eq!(ask("success", 0, &["--nagios-status"]), Some(0));
+}

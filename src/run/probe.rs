@@ -162,7 +162,7 @@ fn work(request: &Request, stage: &Stage) -> (State, String) {
 
 /// Time that is kept for judging and writing when systemd does not answer.
 fn patience(timeout: Duration) -> Duration {
-    timeout.saturating_sub((timeout / 10).min(Duration::from_millis(250)))
+    timeout.saturating_sub((timeout / 4).min(Duration::from_secs(1)))
 }
 
 pub(super) type Answers = Result<Vec<(String, Result<bus::Seen, BusError>)>, ObserveError>;

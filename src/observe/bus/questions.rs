@@ -145,11 +145,10 @@ pub(super) fn details(
         wanted.push(optional(service("ExecMainHandoffTimestamp", "t")));
     }
     if result == "success" && seen.ended_oddly() {
-        wanted.extend([
-            service("SuccessExitStatus", "(aiai)"),
-            service("ExecStart", COMMANDS),
-            service("Type", "s"),
-        ]);
+        // Without them the judge knows that it was not told.
+        let accepts =
+            [service("SuccessExitStatus", "(aiai)"), service("ExecStart", COMMANDS), service("Type", "s")];
+        wanted.extend(accepts.map(optional));
     }
     // The main process did not fail, so a command beside it did.
     if result != "success" && seen.number("ExecMainStatus") == Some(0) {
