@@ -21,6 +21,10 @@ mapfile -t services < <(seq -f 'bench-%g.service' 100)
 systemctl enable --now "${timers[@]}" 2>/dev/null
 systemctl start "${services[@]}"
 
+# Whatever else this machine does shall disturb neither side: a call passes through three processes.
+busctl status >/dev/null
+renice -n -20 -p 1 "$(pgrep -o dbus-daemon)" $$ >/dev/null
+
 # milliseconds, CPU, KiB, exit status of a command that must end well
 run() {
   local seen

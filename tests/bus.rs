@@ -85,7 +85,6 @@ fn one_property_of_a_wrong_type_is_unknown() {
         ("Result", Value::Number(0)),
         ("ExecMainExitTimestamp", Value::Text("yesterday".into())),
         ("ExecMainStatus", Value::Truth(false)),
-        ("ConditionResult", Value::Text("yes".into())),
     ] {
         let fake = FakeSystemd::of(timer(now - HOUR, now + HOUR), service(now - HOUR).with(property, value));
         for (name, probe) in &PROBES[1..] {

@@ -10,8 +10,11 @@ mod units;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
 
 use futures_core::Stream as _;
 use zbus::message::{Message, Type};
@@ -25,6 +28,10 @@ pub use units::{Names, is_glob};
 
 /// dbus-daemon allows a connection 128 unanswered calls.
 const IN_FLIGHT: usize = 100;
+/// So many answers are read as they come.
+const FEW: usize = 25;
+/// How long more than a few answers gather before they are read.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Why systemd's answer is not known.
 #[derive(Debug, thiserror::Error)]
@@ -159,42 +166,58 @@ impl Bus {
 
     /// Asks all questions, as many at once as the bus allows; answers come in the order of the questions.
     pub(crate) async fn ask(&mut self, calls: &[Call]) -> Result<Vec<Result<Message, Refusal>>, BusError> {
-        let mut answers = Vec::with_capacity(calls.len());
-        for calls in calls.chunks(IN_FLIGHT) {
-            answers.extend(self.ask_some(calls).await?);
-        }
-        Ok(answers)
-    }
-
-    async fn ask_some(&mut self, calls: &[Call]) -> Result<Vec<Result<Message, Refusal>>, BusError> {
         let messages = calls.iter().map(|call| self.message(call)).collect::<zbus::Result<Vec<_>>>();
         let messages = messages.map_err(|error| self.broken(&error))?;
-        let mut due: HashMap<_, _> = messages
-            .iter()
-            .enumerate()
-            .map(|(nth, message)| (message.primary_header().serial_num(), nth))
-            .collect();
         let mut answers: Vec<Option<Result<Message, Refusal>>> = vec![None; messages.len()];
-        self.connection.send_all(&messages).await.map_err(|error| self.broken(&error))?;
-        while !due.is_empty() {
-            let next = poll_fn(|context| Pin::new(&mut self.replies).poll_next(context)).await;
-            let message = match next {
-                Some(Ok(message)) => message,
-                Some(Err(error)) => return Err(self.broken(&error)),
-                None => return Err(self.broken(&"closed by the other side")),
-            };
-            let Some(nth) = message.header().reply_serial().and_then(|serial| due.remove(&serial)) else {
-                continue;
-            };
-            let answer = match message.message_type() {
-                Type::Error => Err(refusal(&message)),
-                _ => Ok(message),
-            };
-            if let Some(slot) = answers.get_mut(nth) {
-                *slot = Some(answer);
+        let mut due = HashMap::new();
+        let mut unsent = messages.as_slice();
+        while !(due.is_empty() && unsent.is_empty()) {
+            if due.len() <= IN_FLIGHT / 2 {
+                let (now, later) = unsent.split_at((IN_FLIGHT - due.len()).min(unsent.len()));
+                let first = messages.len() - unsent.len();
+                due.extend(now.iter().zip(first..).map(|(message, nth)| (serial(message), nth)));
+                self.connection.send_all(now).await.map_err(|error| self.broken(&error))?;
+                unsent = later;
+            }
+            if due.len() > FEW {
+                // Answers come one by one. To wake for each would cost as much as to answer it, on
+                // processors that systemd and the bus need.
+                std::thread::sleep(GATHER);
+            }
+            let mut message = Some(self.next().await?);
+            while let Some(answer) = message {
+                if let Some(nth) = answer.header().reply_serial().and_then(|serial| due.remove(&serial)) {
+                    let answer =
+                        if answer.message_type() == Type::Error { Err(refusal(&answer)) } else { Ok(answer) };
+                    if let Some(slot) = answers.get_mut(nth) {
+                        *slot = Some(answer);
+                    }
+                }
+                message = if due.is_empty() { None } else { self.next_if_there().await? };
             }
         }
         Ok(answers.into_iter().flatten().collect())
+    }
+
+    async fn next(&mut self) -> Result<Message, BusError> {
+        let next = poll_fn(|context| Pin::new(&mut self.replies).poll_next(context)).await;
+        self.received(next)
+    }
+
+    async fn next_if_there(&mut self) -> Result<Option<Message>, BusError> {
+        let next = poll_fn(|context| Poll::Ready(Pin::new(&mut self.replies).poll_next(context))).await;
+        match next {
+            Poll::Pending => Ok(None),
+            Poll::Ready(next) => self.received(next).map(Some),
+        }
+    }
+
+    fn received(&self, next: Option<zbus::Result<Message>>) -> Result<Message, BusError> {
+        match next {
+            Some(Ok(message)) => Ok(message),
+            Some(Err(error)) => Err(self.broken(&error)),
+            None => Err(self.broken(&"closed by the other side")),
+        }
     }
 
     fn message(&self, call: &Call) -> zbus::Result<Message> {
@@ -225,6 +248,10 @@ impl Bus {
         }
         BusError::Refused { whom, what: what.to_owned(), reason: refusal.text.clone() }
     }
+}
+
+fn serial(message: &Message) -> NonZeroU32 {
+    message.primary_header().serial_num()
 }
 
 fn refusal(message: &Message) -> Refusal {

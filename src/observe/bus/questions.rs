@@ -46,16 +46,15 @@ const INACTIVE_EXIT: [Property; 2] =
     [unit("InactiveExitTimestamp", "t"), unit("InactiveExitTimestampMonotonic", "t")];
 const INACTIVE_ENTER: [Property; 2] =
     [unit("InactiveEnterTimestamp", "t"), unit("InactiveEnterTimestampMonotonic", "t")];
-const JOB: [Property; 8] = [
+const JOB: [Property; 6] = [
     service("Result", "s"),
     service("ExecMainStartTimestamp", "t"),
     service("ExecMainExitTimestamp", "t"),
     service("ExecMainExitTimestampMonotonic", "t"),
     service("ExecMainCode", "i"),
     service("ExecMainStatus", "i"),
-    unit("ConditionResult", "b"),
-    unit("AssertResult", "b"),
 ];
+const CHECKS: [Property; 2] = [unit("ConditionResult", "b"), unit("AssertResult", "b")];
 /// What the one question for a whole timer must bring.
 const WHOLE_TIMER: [Property; 10] = [
     of_timer("Unit", "s"),
@@ -80,7 +79,7 @@ pub(super) fn first(name: &str, asked: Asked, is_named: bool) -> Vec<Property> {
         (Asked::Timer, false) if is_named => vec![NEEDS_RELOAD, TRIGGERED_BY],
         (Asked::Timer, false) => vec![NEEDS_RELOAD],
         (Asked::Exit | Asked::Freshness, true) => vec![],
-        (Asked::Exit, false) => JOB.to_vec(),
+        (Asked::Exit, false) => JOB.into_iter().chain(CHECKS).collect(),
         (Asked::Freshness, false) => JOB.into_iter().chain([TRIGGERED_BY]).collect(),
     }
 }
@@ -127,6 +126,12 @@ pub(super) fn details(
     if !has_ended || !seen.has_run() {
         wanted.extend(INACTIVE_EXIT.into_iter().chain(INACTIVE_ENTER).chain([TRIGGERED_BY]));
         wanted.push(service("ExecMainStartTimestampMonotonic", "t"));
+    }
+    // A run that was skipped makes no older run any older: freshness asks where there is none.
+    if asked == Asked::Freshness && !seen.has_run() {
+        let stamps = ["ConditionTimestamp", "AssertTimestamp"].map(|name| unit(name, "t"));
+        let lists = ["Conditions", "Asserts"].map(|name| optional(unit(name, CONDITIONS)));
+        wanted.extend(CHECKS.into_iter().chain(stamps).chain(lists));
     }
     let is_false = |name: &str| seen.is_set(name) == Some(false);
     if is_false("ConditionResult") {

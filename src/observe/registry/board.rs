@@ -1,105 +1,16 @@
 //! Who does what next, and what has come of it? The work of a run, shared by its readers.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::facts::Facts;
 use super::plan::{Plan, Query, Scan};
 use super::shared::Shared;
+use super::work::{Chunk, Failure, Found, Settled, Task, Work};
 use crate::observe::cancel::{Cancel, Stop};
 use crate::verdict::invariants::{Outcome, SampleRow};
 
 /// How often a waiting reader looks whether it must stop.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// A piece of work for one reader.
-#[derive(Clone, Debug)]
-pub enum Task {
-    /// Rows of a scan from one number to another, both included; `None`: all.
-    Scan(usize, Option<(i64, i64)>),
-    /// The sample rows of a finished scan.
-    Sample(usize),
-    /// A whole statement.
-    Query(usize),
-}
-
-/// What is known of one scan so far.
-#[derive(Debug)]
-pub struct ScanState {
-    /// The scan.
-    pub scan: Arc<Scan>,
-    /// Per member: violations, and the lowest row numbers of them.
-    pub found: Vec<Found>,
-    /// Rows looked at.
-    pub examined: u64,
-    chunks_left: usize,
-    began: Option<Instant>,
-    facts: Facts,
-    failed: Option<Failure>,
-}
-
-/// The violations of one predicate.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// How many.
-    pub violations: u64,
-    /// The numbers of the first of them, ascending.
-    pub rows: Vec<i64>,
-}
-
-impl Found {
-    /// Counts one violating row, and keeps its number among the `most` lowest.
-    pub fn add(&mut self, row: i64, most: usize) {
-        self.violations += 1;
-        if self.rows.len() < most || self.rows.last().is_some_and(|&last| row < last) {
-            let place = self.rows.partition_point(|&known| known < row);
-            self.rows.insert(place, row);
-            self.rows.truncate(most);
-        }
-    }
-
-    fn merge(&mut self, other: Self, most: usize) {
-        self.violations += other.violations;
-        self.rows.extend(other.rows);
-        self.rows.sort_unstable();
-        self.rows.truncate(most);
-    }
-}
-
-/// Why a piece of work has no answer.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// The run as a whole was stopped: what was found until then counts.
-    Stopped,
-    /// It took longer than its invariant allows.
-    Timeout,
-    /// SQLite's words.
-    Error(String),
-}
-
-/// What a reader brings back from rows of a scan.
-#[derive(Debug)]
-pub struct Chunk {
-    /// Per member.
-    pub found: Vec<Found>,
-    /// Rows looked at.
-    pub examined: u64,
-    /// The fold of the runs.
-    pub facts: Facts,
-}
-
-/// The outcome of one invariant and the wall time that it took.
-pub type Settled = (Outcome, Option<Duration>);
-
-struct Work {
-    tasks: VecDeque<Task>,
-    busy: usize,
-    scans: Vec<ScanState>,
-    settled: Vec<Option<Settled>>,
-    readers: usize,
-    steps: (usize, usize),
-}
 
 /// The work of one run.
 pub struct Board {
@@ -124,14 +35,7 @@ impl Board {
         cancel: Cancel,
         mut ranges: impl FnMut(&Scan) -> Vec<Option<(i64, i64)>>,
     ) -> Self {
-        let mut work = Work {
-            tasks: VecDeque::new(),
-            busy: 0,
-            scans: vec![],
-            settled: vec![None; limits.len()],
-            readers: 0,
-            steps: (0, 0),
-        };
+        let mut work = Work { settled: vec![None; limits.len()], ..Work::default() };
         for (invariant, outcome) in plan.settled {
             if let Some(slot) = work.settled.get_mut(invariant) {
                 *slot = Some((outcome, None));
@@ -371,72 +275,5 @@ impl Board {
         };
         let each = work.settled.iter().enumerate();
         each.map(|(index, known)| known.clone().unwrap_or_else(|| (unsettled(index), None))).collect()
-    }
-}
-
-impl Work {
-    fn add_scan(&mut self, scan: Scan, ranges: Vec<Option<(i64, i64)>>) {
-        let place = self.scans.len();
-        let found = vec![Found::default(); scan.members.len()];
-        self.scans.push(ScanState {
-            scan: Arc::new(scan),
-            found,
-            examined: 0,
-            chunks_left: ranges.len(),
-            began: None,
-            facts: Facts::default(),
-            failed: None,
-        });
-        for range in ranges {
-            self.add_task(Task::Scan(place, range));
-        }
-    }
-
-    fn add_task(&mut self, task: Task) {
-        self.tasks.push_back(task);
-        self.steps.1 += 1;
-    }
-
-    fn done(&mut self) {
-        self.busy = self.busy.saturating_sub(1);
-        self.steps.0 += 1;
-    }
-
-    fn settle(&mut self, invariant: usize, outcome: Outcome, elapsed: Duration) {
-        if let Some(slot) = self.settled.get_mut(invariant) {
-            *slot = Some((outcome, Some(elapsed)));
-        }
-    }
-}
-
-impl ScanState {
-    fn elapsed(&self) -> Duration {
-        self.began.map_or(Duration::ZERO, |began| began.elapsed())
-    }
-}
-
-impl Failure {
-    fn is_stop(&self) -> bool {
-        matches!(self, Self::Stopped)
-    }
-
-    fn sentence(&self) -> String {
-        match self {
-            Self::Stopped => "stopped".to_owned(),
-            Self::Timeout => "it took longer than its timeout".to_owned(),
-            Self::Error(words) => words.clone(),
-        }
-    }
-}
-
-impl Outcome {
-    fn failed(failure: &Failure, timeout: Option<Duration>) -> Self {
-        let error = match (failure, timeout) {
-            (Failure::Timeout, Some(timeout)) => {
-                format!("cancelled: it took longer than its timeout of {} s", timeout.as_secs_f64())
-            }
-            _ => failure.sentence(),
-        };
-        Self::Failed { errors: vec![error] }
     }
 }

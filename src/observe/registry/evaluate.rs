@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use super::board::{Board, Settled};
+use super::board::Board;
 use super::error::RegistryError;
 use super::files::BUSY_TIMEOUT;
 use super::open::Access;
@@ -14,6 +14,7 @@ use super::plan::{Plan, Refused, Scan, plan};
 use super::readers;
 use super::session::Session;
 use super::shared::{Artifacts, Shared};
+use super::work::Settled;
 use crate::invariants::{Body, Invariant};
 use crate::observe::cancel::Cancel;
 use crate::observe::passports::Passports;

@@ -22,6 +22,7 @@ mod session;
 mod shared;
 mod snapshot;
 mod vfs;
+mod work;
 
 pub use alone::{RowsError, explain, rows};
 pub use error::RegistryError;

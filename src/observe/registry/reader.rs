@@ -6,10 +6,11 @@ use std::time::Instant;
 use rusqlite::{Connection, Error, ErrorCode, Row, StatementStatus};
 
 use super::ask::words;
-use super::board::{Board, Chunk, Failure, Found, Task};
+use super::board::Board;
 use super::facts::Facts;
 use super::plan::{Query, Scan};
 use super::raw::each_row;
+use super::work::{Chunk, Failure, Found, Task};
 use crate::observe::cancel::{Cancel, Stop};
 use crate::verdict::invariants::{Outcome, SampleRow};
 
