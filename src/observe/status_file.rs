@@ -15,7 +15,7 @@ pub enum StatusFileError {
     #[error("no run is recorded in {}: there is no such file; has a full run ended with this state folder?", .0.display())]
     Absent(PathBuf),
     /// It is there and cannot be read.
-    #[error("cannot read the record of the last run {}: {source}", path.display())]
+    #[error("cannot read the record of the last run {}: {source}; is this the state folder of the run (--state-dir), and may this user read it?", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

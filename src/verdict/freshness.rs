@@ -158,8 +158,8 @@ fn rule_age(seen: &Observation, evidence: &Evidence, age: Age, measured: &Measur
         (State::Ok, measured.crit)
     };
     let reason = if state == State::Ok { "ok" } else { "stale" };
-    let sentence =
-        format!("{} {verb} {} ago{}{}", seen.name, human(age.elapsed), evidence.source, limit_phrase(range));
+    let ago = Age { ahead: None, ..age }.phrase();
+    let sentence = format!("{} {verb} {ago}{}{}", seen.name, evidence.source, limit_phrase(range));
     Ruling::new(state, reason, sentence)
 }
 
