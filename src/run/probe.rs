@@ -73,6 +73,13 @@ pub struct Request {
     pub is_verbose: bool,
 }
 
+impl Request {
+    /// Everything that was seen is printed, too.
+    pub(super) fn shows_all(&self) -> bool {
+        self.explain || self.output == OutputFormat::Json
+    }
+}
+
 /// Runs the probe, says what it found, and gives its state.
 pub fn run(request: &Request, out: &mut Output) -> State {
     let stage = Stage::default();

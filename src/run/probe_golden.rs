@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::probe::{Question, unanswered};
-use super::probe_units::judge_one;
+use super::probe_units::{Zones, judge_one};
 use crate::observe::bus::Seen;
 use crate::report::golden::{compare, compare_file};
 use crate::report::probe::{ProbeReport, UnitReport};
@@ -76,7 +76,7 @@ fn seen(name: &str, timer: Timer, job: Job) -> Seen {
 fn report(question: &Question, seen: Vec<Seen>, unanswered_unit: &str) -> ProbeReport {
     let now = Clock { realtime: now(), monotonic: None };
     let mut units: Vec<UnitReport> =
-        seen.into_iter().map(|seen| judge_one(question, None, seen, &now)).collect();
+        seen.into_iter().map(|seen| judge_one(question, None, seen, &now, &Zones::default(), true)).collect();
     units.push(unanswered(
         unanswered_unit,
         "systemd did not answer the question for it: 1|2\nno \"such\" \\ luck",
@@ -95,7 +95,7 @@ fn report(question: &Question, seen: Vec<Seen>, unanswered_unit: &str) -> ProbeR
 fn compare_all(question: &Question, name: &str, units: Vec<Seen>) {
     let kind = question.probe().word();
     let one = ProbeReport {
-        units: vec![judge_one(question, None, units[0].clone(), &clock())],
+        units: vec![judge_one(question, None, units[0].clone(), &clock(), &Zones::default(), true)],
         ..report(question, vec![], name)
     };
     let three = report(question, units, name);

@@ -1,8 +1,9 @@
 //! How does what was seen of each unit become its verdict, its numbers and its metrics?
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::probe::{Answers, ObserveError, Question, Request, unanswered};
 use crate::observe::bus::{BusError, Seen};
@@ -36,7 +37,10 @@ pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Ve
     };
     let judged = match for_file(request, answers) {
         Ok(answers) => {
-            each(answers, request, |seen| judge_one(&request.question, recorded.as_ref(), seen, now))
+            let zones = Zones::default();
+            each(answers, request, |seen| {
+                judge_one(&request.question, recorded.as_ref(), seen, now, &zones, request.shows_all())
+            })
         }
         Err((limits, zone)) => vec![judge_file(request, limits, zone, recorded, now)],
     };
@@ -78,23 +82,29 @@ fn for_file(request: &Request, answers: Answers) -> Result<Answers, FileAlone<'_
     }
 }
 
-/// The report on one unit.
+/// Gives everything that was seen where it is printed: of a fleet it takes longer than the verdicts.
+type Show<'a> = dyn Fn(&dyn Fn() -> Json) -> Json + 'a;
+
+/// The report on one unit; `shows_all`: with everything that was seen.
 pub(super) fn judge_one(
     question: &Question,
     recorded: Option<&freshness::Recorded>,
     seen: Seen,
     now: &Clock,
+    zones: &Zones,
+    shows_all: bool,
 ) -> UnitReport {
+    let show = |all: &dyn Fn() -> Json| if shows_all { all() } else { Json::Null };
     match question {
-        Question::Timer(limits) => judge_timer(seen, limits, now),
-        Question::Exit(limits) => judge_exit(seen, limits, now),
+        Question::Timer(limits) => judge_timer(seen, limits, now, zones, &show),
+        Question::Exit(limits) => judge_exit(seen, limits, now, &show),
         Question::Freshness { limits, zone, .. } => {
             let Some(job) = seen.job.clone() else { return job_missing(&seen) };
-            let zone = zone.as_deref().cloned().unwrap_or_else(|| zone_of(&seen.timers));
+            let zone = zone.as_deref().cloned().unwrap_or_else(|| zones.of(&seen.timers));
             let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
             let recorded = recorded.cloned();
             let seen = freshness::Observation { name: seen.name, service: Some(service), recorded, zone };
-            judge_freshness(seen, limits, now)
+            judge_freshness(seen, limits, now, &show)
         }
     }
 }
@@ -108,7 +118,8 @@ fn judge_file(
 ) -> UnitReport {
     let zone = zone.cloned().unwrap_or_else(zone::host);
     let name = request.names.as_slice().first().cloned().unwrap_or_default();
-    judge_freshness(freshness::Observation { name, service: None, recorded, zone }, limits, now)
+    let seen = freshness::Observation { name, service: None, recorded, zone };
+    judge_freshness(seen, limits, now, &|all| if request.shows_all() { all() } else { Json::Null })
 }
 
 fn perf_age(label: &str, age: Option<std::time::Duration>) -> Perf {
@@ -128,17 +139,21 @@ fn no_unit(name: &str, sentence: String) -> UnitReport {
     UnitReport { verdict, ..unanswered(name, "") }
 }
 
-/// The zone in which a timer's times are shown and its clock changes count.
-fn zone_of(timers: &[Timer]) -> Zone {
-    timers
-        .iter()
-        .find_map(Timer::zone_name)
-        .and_then(|name| zone::named(name).ok())
-        .unwrap_or_else(zone::host)
+/// The zones of a fleet, each read once; the host's has no name.
+#[derive(Default)]
+pub(super) struct Zones(RefCell<HashMap<Option<String>, Zone>>);
+
+impl Zones {
+    /// The zone in which a timer's times are shown and its clock changes count.
+    fn of(&self, timers: &[Timer]) -> Zone {
+        let name = timers.iter().find_map(Timer::zone_name);
+        let read = || name.and_then(|name| zone::named(name).ok()).unwrap_or_else(zone::host);
+        self.0.borrow_mut().entry(name.map(str::to_owned)).or_insert_with(read).clone()
+    }
 }
 
-fn judge_timer(seen: Seen, limits: &timer::Limits, now: &Clock) -> UnitReport {
-    let zone = zone_of(&seen.timers);
+fn judge_timer(seen: Seen, limits: &timer::Limits, now: &Clock, zones: &Zones, show: &Show) -> UnitReport {
+    let zone = zones.of(&seen.timers);
     let Some(timer) = seen.timers.into_iter().next() else {
         let broken = seen.job.as_ref().and_then(|job| job.unit.load_ruling(&job.unit.id));
         let sentence =
@@ -168,7 +183,7 @@ fn judge_timer(seen: Seen, limits: &timer::Limits, now: &Clock) -> UnitReport {
         .into_iter()
         .flatten()
         .collect(),
-        observation: json!({ "timer": observation.timer, "job": observation.job }),
+        observation: show(&|| json!({ "timer": observation.timer, "job": observation.job })),
     }
 }
 
@@ -183,7 +198,7 @@ fn job_missing(seen: &Seen) -> UnitReport {
     no_unit(&seen.name, sentence)
 }
 
-fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock) -> UnitReport {
+fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock, show: &Show) -> UnitReport {
     let Some(job) = seen.job.clone() else { return job_missing(&seen) };
     let observation = exit::Observation { job, timers: seen.timers, boot: seen.boot };
     let verdict = exit::judge(&observation, limits, now);
@@ -215,7 +230,7 @@ fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock) -> UnitReport {
             .into_iter()
             .chain(has_result.then_some(result))
             .collect(),
-        observation: json!({ "job": observation.job, "timers": observation.timers }),
+        observation: show(&|| json!({ "job": observation.job, "timers": observation.timers })),
     }
 }
 
@@ -228,7 +243,12 @@ fn recorded(record: &StatusRecord) -> freshness::Recorded {
     }
 }
 
-fn judge_freshness(seen: freshness::Observation, limits: &freshness::Limits, now: &Clock) -> UnitReport {
+fn judge_freshness(
+    seen: freshness::Observation,
+    limits: &freshness::Limits,
+    now: &Clock,
+    show: &Show,
+) -> UnitReport {
     let (verdict, measured) = freshness::judge(&seen, limits, now);
     let on_bus = seen.service.as_ref().map(|service| &service.job);
     let in_file = seen.recorded.as_ref();
@@ -244,11 +264,13 @@ fn judge_freshness(seen: freshness::Observation, limits: &freshness::Limits, now
         verdict,
         perfdata: vec![Perf { warn: measured.warn, crit: measured.crit, ..perf_age("age", measured.age) }],
         metrics: metrics.into_iter().flatten().collect(),
-        observation: json!({
-            "job": on_bus,
-            "timers": seen.service.as_ref().map(|service| &service.timers),
-            "recorded": in_file,
-            "zone": seen.zone.name,
+        observation: show(&|| {
+            json!({
+                "job": on_bus,
+                "timers": seen.service.as_ref().map(|service| &service.timers),
+                "recorded": in_file,
+                "zone": seen.zone.name,
+            })
         }),
         unit: seen.name,
     }

@@ -164,19 +164,23 @@ impl Bus {
         self.stage.begin(stage);
     }
 
-    /// Asks all questions, as many at once as the bus allows; answers come in the order of the questions.
-    pub(crate) async fn ask(&mut self, calls: &[Call]) -> Result<Vec<Result<Message, Refusal>>, BusError> {
-        let messages = calls.iter().map(|call| self.message(call)).collect::<zbus::Result<Vec<_>>>();
-        let messages = messages.map_err(|error| self.broken(&error))?;
-        let mut answers: Vec<Option<Result<Message, Refusal>>> = vec![None; messages.len()];
+    /// Asks all questions, as many at once as the bus allows. `take` gets each answer as it comes, with the
+    /// number of its question: those of a fleet are too many to keep.
+    pub(crate) async fn ask(
+        &mut self,
+        calls: &[Call],
+        mut take: impl FnMut(usize, Result<Message, Refusal>),
+    ) -> Result<(), BusError> {
         let mut due = HashMap::new();
-        let mut unsent = messages.as_slice();
+        let mut unsent = calls;
         while !(due.is_empty() && unsent.is_empty()) {
             if due.len() <= IN_FLIGHT / 2 {
                 let (now, later) = unsent.split_at((IN_FLIGHT - due.len()).min(unsent.len()));
-                let first = messages.len() - unsent.len();
-                due.extend(now.iter().zip(first..).map(|(message, nth)| (serial(message), nth)));
-                self.connection.send_all(now).await.map_err(|error| self.broken(&error))?;
+                let first = calls.len() - unsent.len();
+                let messages = now.iter().map(|call| self.message(call)).collect::<zbus::Result<Vec<_>>>();
+                let messages = messages.map_err(|error| self.broken(&error))?;
+                due.extend(messages.iter().zip(first..).map(|(message, nth)| (serial(message), nth)));
+                self.connection.send_all(&messages).await.map_err(|error| self.broken(&error))?;
                 unsent = later;
             }
             if due.len() > FEW {
@@ -187,16 +191,13 @@ impl Bus {
             let mut message = Some(self.next().await?);
             while let Some(answer) = message {
                 if let Some(nth) = answer.header().reply_serial().and_then(|serial| due.remove(&serial)) {
-                    let answer =
-                        if answer.message_type() == Type::Error { Err(refusal(&answer)) } else { Ok(answer) };
-                    if let Some(slot) = answers.get_mut(nth) {
-                        *slot = Some(answer);
-                    }
+                    let is_error = answer.message_type() == Type::Error;
+                    take(nth, if is_error { Err(refusal(&answer)) } else { Ok(answer) });
                 }
                 message = if due.is_empty() { None } else { self.next_if_there().await? };
             }
         }
-        Ok(answers.into_iter().flatten().collect())
+        Ok(())
     }
 
     async fn next(&mut self) -> Result<Message, BusError> {

@@ -1,6 +1,5 @@
 //! What did systemd say? Its values, converted once: microseconds become instants, two numbers become none.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -14,7 +13,7 @@ type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 
 /// The properties of one unit that were asked for and exist.
 #[derive(Debug, Default)]
-pub(super) struct Properties(HashMap<String, OwnedVariant>);
+pub(super) struct Properties(Vec<(&'static str, OwnedVariant)>);
 
 /// A time on the bus is microseconds; 0 is "never", the greatest number "not waiting".
 fn microseconds(raw: u64) -> Option<Duration> {
@@ -22,20 +21,26 @@ fn microseconds(raw: u64) -> Option<Duration> {
 }
 
 impl Properties {
-    pub fn insert(&mut self, name: &str, value: OwnedVariant) {
-        self.0.insert(name.to_owned(), value);
+    pub fn insert(&mut self, name: &'static str, value: OwnedVariant) {
+        self.0.retain(|(known, _)| *known != name);
+        self.0.push((name, value));
     }
 
-    pub fn extend(&mut self, all: HashMap<String, OwnedVariant>) {
-        self.0.extend(all);
+    pub fn extend(&mut self, all: Vec<(&'static str, OwnedVariant)>) {
+        all.into_iter().for_each(|(name, value)| self.insert(name, value));
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.find(name).is_some()
+    }
+
+    /// They are few, and a search is faster than a hash.
+    fn find(&self, name: &str) -> Option<&OwnedVariant> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     fn get<T: TryFrom<OwnedVariant>>(&self, name: &str) -> Option<T> {
-        self.0.get(name)?.try_clone().ok()?.try_into().ok()
+        self.find(name)?.try_clone().ok()?.try_into().ok()
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
@@ -71,7 +76,7 @@ impl Properties {
 
     /// Whether there is such a property, of that type.
     pub fn is_of_type(&self, name: &str, signature: &str) -> bool {
-        self.0.get(name).is_some_and(|value| value.value_signature().to_string() == signature)
+        self.find(name).is_some_and(|value| value.value_signature().to_string() == signature)
     }
 
     /// Systemd's own sentence about a unit that it could not load.

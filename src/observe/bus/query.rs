@@ -115,8 +115,21 @@ impl Answers {
         if self.asked != Asked::Timer && self.listed.is_empty() {
             calls.extend(boot.map(|name| get("/org/freedesktop/systemd1", MANAGER, name)));
         }
-        let mut replies = bus.ask(&calls).await?.into_iter();
-        let list = replies.next().ok_or_else(|| bus.garbage("units"))?;
+        let mut list = None;
+        bus.ask(&calls, |nth, reply| match nth.checked_sub(1) {
+            None => list = Some(reply),
+            Some(nth) => match keys.get(nth) {
+                Some((unit, property)) => self.take(unit, *property, reply),
+                None => {
+                    let value = reply.ok().and_then(|message| variant(&message));
+                    if let Some((name, value)) = boot.get(nth - keys.len()).zip(value) {
+                        self.boot.insert(name, value);
+                    }
+                }
+            },
+        })
+        .await?;
+        let list = list.ok_or_else(|| bus.garbage("units"))?;
         let list = list.map_err(|refusal| match refusal.name.as_str() {
             "org.freedesktop.DBus.Error.InvalidArgs" => BusError::BadName(strangers.join("', '")),
             _ => bus.refused("units", &refusal),
@@ -126,14 +139,6 @@ impl Answers {
             return Err(bus.garbage("units"));
         }
         self.listed.extend(strangers.iter().cloned().zip(list));
-        for ((unit, property), reply) in keys.into_iter().zip(replies.by_ref()) {
-            self.take(unit, property, reply);
-        }
-        for (name, reply) in boot.iter().zip(replies) {
-            if let Some(value) = reply.ok().and_then(|message| variant(&message)) {
-                self.boot.insert(name, value);
-            }
-        }
         Ok(true)
     }
 
@@ -145,9 +150,16 @@ impl Answers {
                 None => drop(self.garbage.insert(unit.to_owned(), property.name)),
             },
             (Ok(message), None) => {
-                match message.body().deserialize::<HashMap<String, zbus::OwnedVariant>>() {
-                    Ok(all) => properties.extend(all),
-                    Err(_) => drop(self.garbage.insert(unit.to_owned(), "Timer")),
+                let body = message.body();
+                let all = body.deserialize::<HashMap<&str, zbus::Variant<'_>>>();
+                let wanted = all.ok().and_then(|all| {
+                    let wanted = questions::WHOLE_TIMER.iter().map(|property| property.name);
+                    let found = wanted.filter_map(|name| Some((name, all.get(name)?)));
+                    found.map(|(name, value)| Some((name, value.try_to_owned().ok()?))).collect()
+                });
+                match wanted {
+                    Some(wanted) => properties.extend(wanted),
+                    None => drop(self.garbage.insert(unit.to_owned(), "Timer")),
                 }
             }
             // A unit of another type, or an older systemd: missed where it is needed.
@@ -191,10 +203,12 @@ impl Answers {
             return Ok(());
         }
         bus.stage("asking systemd for details");
-        for ((unit, property), reply) in keys.into_iter().zip(bus.ask(&calls).await?) {
-            self.take(&unit, Some(property), reply);
-        }
-        Ok(())
+        bus.ask(&calls, |nth, reply| {
+            if let Some((unit, property)) = keys.get(nth) {
+                self.take(unit, Some(*property), reply);
+            }
+        })
+        .await
     }
 }
 

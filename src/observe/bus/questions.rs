@@ -56,7 +56,7 @@ const JOB: [Property; 6] = [
 ];
 const CHECKS: [Property; 2] = [unit("ConditionResult", "b"), unit("AssertResult", "b")];
 /// What the one question for a whole timer must bring.
-const WHOLE_TIMER: [Property; 10] = [
+pub(super) const WHOLE_TIMER: [Property; 10] = [
     of_timer("Unit", "s"),
     of_timer("Result", "s"),
     of_timer("NextElapseUSecRealtime", "t"),

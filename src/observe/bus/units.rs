@@ -155,7 +155,9 @@ impl Bus {
             manager("ListUnitFilesByPatterns", Body::Patterns(vec![], one())),
         ];
         let mut found = BTreeSet::new();
-        for (nth, answer) in self.ask(&calls).await?.into_iter().enumerate() {
+        let mut answers = Vec::new();
+        self.ask(&calls, |nth, answer| answers.push((nth, answer))).await?;
+        for (nth, answer) in answers {
             let message = answer.map_err(|refusal| self.refused(pattern, &refusal))?;
             if nth == 0 {
                 // A name that others only mention is no unit of the fleet.
