@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use zbus::OwnedVariant;
+use zbus::{OwnedVariant, Variant};
 
 use crate::verdict::clock::Stamp;
 use crate::verdict::exit_names;
@@ -13,7 +13,40 @@ type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 
 /// The properties of one unit that were asked for and exist.
 #[derive(Debug, Default)]
-pub(super) struct Properties(Vec<(&'static str, OwnedVariant)>);
+pub(super) struct Properties(Vec<(&'static str, Value)>);
+
+/// A value off the bus. Nearly all are numbers and words, and a fleet has thousands.
+#[derive(Debug)]
+pub(super) enum Value {
+    Number(u64),
+    Signed(i32),
+    Flag(bool),
+    Text(Box<str>),
+    Other(Box<OwnedVariant>),
+}
+
+impl Value {
+    /// `None` for what cannot be kept: a file descriptor that cannot be duplicated.
+    pub fn of(value: &Variant<'_>) -> Option<Self> {
+        Some(match value {
+            Variant::U64(number) => Self::Number(*number),
+            Variant::I32(number) => Self::Signed(*number),
+            Variant::Bool(flag) => Self::Flag(*flag),
+            Variant::Str(text) => Self::Text(text.as_str().into()),
+            other => Self::Other(Box::new(other.try_to_owned().ok()?)),
+        })
+    }
+
+    fn is_of_type(&self, signature: &str) -> bool {
+        match self {
+            Self::Number(_) => signature == "t",
+            Self::Signed(_) => signature == "i",
+            Self::Flag(_) => signature == "b",
+            Self::Text(_) => signature == "s",
+            Self::Other(value) => value.value_signature().to_string() == signature,
+        }
+    }
+}
 
 /// A time on the bus is microseconds; 0 is "never", the greatest number "not waiting".
 fn microseconds(raw: u64) -> Option<Duration> {
@@ -21,12 +54,13 @@ fn microseconds(raw: u64) -> Option<Duration> {
 }
 
 impl Properties {
-    pub fn insert(&mut self, name: &'static str, value: OwnedVariant) {
+    pub fn insert(&mut self, name: &'static str, value: Value) {
         self.0.retain(|(known, _)| *known != name);
         self.0.push((name, value));
     }
 
-    pub fn extend(&mut self, all: Vec<(&'static str, OwnedVariant)>) {
+    pub fn extend(&mut self, all: Vec<(&'static str, Value)>) {
+        self.0.reserve_exact(all.len());
         all.into_iter().for_each(|(name, value)| self.insert(name, value));
     }
 
@@ -35,16 +69,18 @@ impl Properties {
     }
 
     /// They are few, and a search is faster than a hash.
-    fn find(&self, name: &str) -> Option<&OwnedVariant> {
+    fn find(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     fn get<T: TryFrom<OwnedVariant>>(&self, name: &str) -> Option<T> {
-        self.find(name)?.try_clone().ok()?.try_into().ok()
+        let Some(Value::Other(value)) = self.find(name) else { return None };
+        value.try_clone().ok()?.try_into().ok()
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
-        self.get(name)
+        let Some(Value::Text(text)) = self.find(name) else { return None };
+        Some(text.as_ref().to_owned())
     }
 
     pub fn texts(&self, name: &str) -> Vec<String> {
@@ -52,15 +88,18 @@ impl Properties {
     }
 
     pub fn is_set(&self, name: &str) -> Option<bool> {
-        self.get(name)
+        let Some(Value::Flag(flag)) = self.find(name) else { return None };
+        Some(*flag)
     }
 
     pub fn number(&self, name: &str) -> Option<i32> {
-        self.get(name)
+        let Some(Value::Signed(number)) = self.find(name) else { return None };
+        Some(*number)
     }
 
     pub fn duration(&self, name: &str) -> Option<Duration> {
-        microseconds(self.get(name)?)
+        let Some(Value::Number(raw)) = self.find(name) else { return None };
+        microseconds(*raw)
     }
 
     pub fn instant(&self, name: &str) -> Option<DateTime<Utc>> {
@@ -76,7 +115,7 @@ impl Properties {
 
     /// Whether there is such a property, of that type.
     pub fn is_of_type(&self, name: &str, signature: &str) -> bool {
-        self.find(name).is_some_and(|value| value.value_signature().to_string() == signature)
+        self.find(name).is_some_and(|value| value.is_of_type(signature))
     }
 
     /// Systemd's own sentence about a unit that it could not load.
@@ -146,13 +185,11 @@ const END_OF_TIME: i64 = 253_402_300_800;
 
 #[cfg(test)]
 mod tests {
-    use zbus::Variant;
-
     use super::*;
 
     fn of(value: u64) -> Properties {
         let mut properties = Properties::default();
-        properties.insert("X", Variant::U64(value).try_into().unwrap());
+        properties.insert("X", Value::of(&Variant::U64(value)).unwrap());
         properties
     }
 

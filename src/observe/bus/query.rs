@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::properties::Properties;
+use super::properties::{Properties, Value};
 use super::questions::{self, MANAGER, Property, TIMER};
 use super::units::{self, Listed, Names};
 use super::{Body, Bus, BusError, Call, Refusal};
@@ -155,7 +155,7 @@ impl Answers {
                 let wanted = all.ok().and_then(|all| {
                     let wanted = questions::WHOLE_TIMER.iter().map(|property| property.name);
                     let found = wanted.filter_map(|name| Some((name, all.get(name)?)));
-                    found.map(|(name, value)| Some((name, value.try_to_owned().ok()?))).collect()
+                    found.map(|(name, value)| Some((name, Value::of(value)?))).collect()
                 });
                 match wanted {
                     Some(wanted) => properties.extend(wanted),
@@ -220,6 +220,8 @@ fn properties_call(path: &str, member: &'static str, body: Body) -> Call {
     Call { path: path.to_owned(), interface: "org.freedesktop.DBus.Properties", member, body }
 }
 
-fn variant(message: &zbus::Message) -> Option<zbus::OwnedVariant> {
-    message.body().deserialize().ok()
+fn variant(message: &zbus::Message) -> Option<Value> {
+    let body = message.body();
+    let value = body.deserialize::<zbus::Variant<'_>>().ok()?;
+    Value::of(&value)
 }

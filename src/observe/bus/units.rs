@@ -9,17 +9,17 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 
 /// A row of `ListUnits`: name, description, load, active and sub state, follower, path, job id, type, path.
-type UnitRow = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    zbus::OwnedObjectPath,
+type UnitRow<'a> = (
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    &'a str,
+    zbus::ObjectPath<'a>,
     u32,
-    String,
-    zbus::OwnedObjectPath,
+    &'a str,
+    zbus::ObjectPath<'a>,
 );
 
 /// What a unit list says of a unit.
@@ -118,12 +118,13 @@ fn manager(member: &'static str, body: Body) -> Call {
 }
 
 pub(super) fn read_list(bus: &Bus, message: &zbus::Message) -> Result<Vec<Listed>, BusError> {
-    let rows: Vec<UnitRow> = message.body().deserialize().map_err(|_| bus.garbage("units"))?;
-    let listed = |(id, _, load_state, active_state, sub_state, _, _, job, _, _): UnitRow| Listed {
-        id,
-        load_state,
-        active_state,
-        sub_state,
+    let body = message.body();
+    let rows: Vec<UnitRow<'_>> = body.deserialize().map_err(|_| bus.garbage("units"))?;
+    let listed = |(id, _, load_state, active_state, sub_state, _, _, job, _, _): UnitRow<'_>| Listed {
+        id: id.to_owned(),
+        load_state: load_state.to_owned(),
+        active_state: active_state.to_owned(),
+        sub_state: sub_state.to_owned(),
         job,
     };
     Ok(rows.into_iter().map(listed).collect())
