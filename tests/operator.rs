@@ -110,6 +110,7 @@ fn no_output_shows_the_number_of_a_system_error() {
         "--env-file none",
         "list --invariants none",
         "demo --runs 10 --keep /proc/none",
+        "demo --runs 10 --env-file none",
         "history --state-dir registry.db",
         "status --state-dir registry.db",
     ] {

@@ -44,6 +44,14 @@ fn a_run_that_checked_nothing_says_why() {
 }
 
 #[test]
+fn a_run_of_nothing_but_skipped_invariants_says_that_none_was_checked() {
+    let skipped = Outcome::Skipped { reason: "too old".into() };
+    let report = run("2025-11-06T07:00:03Z", vec![evaluation("x", Severity::Warning, skipped)]);
+    let want = "PLMS INVARIANTS UNKNOWN: production: no invariant was checked; 1 skipped | ";
+    assert!(service_output(&report).starts_with(want), "{}", service_output(&report));
+}
+
+#[test]
 fn what_stands_in_the_way_of_all_is_said_once() {
     let closed = "cannot open registry /srv/registry.db: permission denied";
     let all = ["a", "b", "c", "d", "e", "f"].map(|id| evaluation(id, Severity::Critical, failed(closed)));

@@ -29,7 +29,10 @@ pub fn demo(common: &Common, flags: &DemoFlags, now: DateTime<Utc>, out: &mut Ou
         Err("demo makes a registry of its own: --db has no place there, --keep DIR says where it goes"
             .to_owned())
     } else {
-        in_folder(common, flags, now, out)
+        // They have no say here; but who names a file that is not there has named another than they meant.
+        let named = Settings::load(&common.settings(), &|_| None).map(|_| ());
+        let named = if common.env_file.is_some() { named } else { Ok(()) };
+        named.map_err(|error| error.to_string()).and_then(|()| in_folder(common, flags, now, out))
     };
     made.unwrap_or_else(|sentence| say_unknown(&sentence, common.is_json(), out))
 }
