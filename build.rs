@@ -1,4 +1,4 @@
-//! Links the probes with the unwinder inside: to find and load libgcc_s costs such a short program a tenth of
+//! Links the probes with the unwinder inside: to find and load `libgcc_s` costs such a short program a tenth of
 //! a millisecond and a hundred KiB. Where there is no such archive, they load the library as usual.
 
 use std::env;

@@ -61,7 +61,9 @@ impl Properties {
 
     pub fn extend(&mut self, all: Vec<(&'static str, Value)>) {
         self.0.reserve_exact(all.len());
-        all.into_iter().for_each(|(name, value)| self.insert(name, value));
+        for (name, value) in all {
+            self.insert(name, value);
+        }
     }
 
     pub fn has(&self, name: &str) -> bool {

@@ -118,15 +118,16 @@ impl Answers {
         let mut list = None;
         bus.ask(&calls, |nth, reply| match nth.checked_sub(1) {
             None => list = Some(reply),
-            Some(nth) => match keys.get(nth) {
-                Some((unit, property)) => self.take(unit, *property, reply),
-                None => {
+            Some(nth) => {
+                if let Some((unit, property)) = keys.get(nth) {
+                    self.take(unit, *property, reply);
+                } else if let Some(name) = boot.get(nth - keys.len()) {
                     let value = reply.ok().and_then(|message| variant(&message));
-                    if let Some((name, value)) = boot.get(nth - keys.len()).zip(value) {
+                    if let Some(value) = value {
                         self.boot.insert(name, value);
                     }
                 }
-            },
+            }
         })
         .await?;
         let list = list.ok_or_else(|| bus.garbage("units"))?;
