@@ -1,0 +1,204 @@
+//! Who is told what, and when? A function of what was last told and of what there is to tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::notice::{Matter, Notice, Occasion, Standing};
+
+/// What an incident is about.
+///
+/// The order is that in which people hear of them; the words ([`Topic::word`]) are those of the state file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topic {
+    /// A run was started and left no record.
+    Died,
+    /// A run could not check everything.
+    NotChecked,
+    /// An invariant is violated; its id.
+    Invariant(String),
+}
+
+impl Topic {
+    /// The topic in one word. An id of an invariant has no `-`, so the others cannot be taken for one.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Died => "check-died",
+            Self::NotChecked => "not-checked",
+            Self::Invariant(id) => id,
+        }
+    }
+}
+
+/// What a channel was last told of one registry.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Told {
+    /// The state of the last notice; `None` where it was never told anything.
+    pub state: Option<State>,
+    /// What it was told is wrong, and not yet that it is mended: violating rows, where they were counted.
+    pub open: BTreeMap<Topic, Option<u64>>,
+}
+
+/// When a channel wants to hear of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Of every run.
+    Always,
+    /// Of what is new, changed or mended.
+    Changes,
+    /// Of every failing run, and once of each recovery.
+    Failures,
+}
+
+/// What has become of a topic since the channel was last told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Turn {
+    /// Wrong, and not told before.
+    New,
+    /// Wrong as before, with another number of rows.
+    Changed,
+    /// Wrong as before.
+    Persists,
+    /// Told as wrong, and seen to be right now.
+    Recovered,
+    /// Told as wrong, and not looked at this time: it stays open.
+    Unseen,
+}
+
+/// What a channel is to be told, made once per notice and kept with it: a later attempt tells the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telling {
+    /// What a subject says.
+    pub word: Word,
+    /// Every topic that is or was open, worst first.
+    pub turns: Vec<(Topic, Turn)>,
+}
+
+/// The word of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// Nothing is wrong.
+    Ok,
+    /// Nothing is wrong any more.
+    Recovered,
+    /// Something is violated.
+    Fail,
+    /// Nothing was seen to be violated, and not everything was checked.
+    CouldNotCheck,
+}
+
+/// What one channel is to be told of one notice, at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// What there is to tell.
+    pub notice: &'a Notice,
+    /// What of it this channel is told.
+    pub telling: &'a Telling,
+    /// The present.
+    pub now: DateTime<Utc>,
+}
+
+impl Message<'_> {
+    /// How late it is, where that is worth a word: a message of five minutes ago is none.
+    #[must_use]
+    pub fn late(&self) -> Option<Duration> {
+        const LATE: Duration = Duration::from_secs(5 * 60);
+        (self.now - self.notice.at).to_std().ok().filter(|age| *age > LATE)
+    }
+}
+
+/// What a channel with this wish is to be told of this notice; `None` where there is nothing to tell it.
+#[must_use]
+pub fn tell(wish: Wish, told: &Told, notice: &Notice) -> Option<Telling> {
+    let now = open_now(notice);
+    let holds = mended(notice);
+    let mut turns: Vec<(Topic, Turn)> = now
+        .iter()
+        .map(|(topic, rows)| {
+            let turn = match told.open.get(topic) {
+                None => Turn::New,
+                Some(before) if before == rows => Turn::Persists,
+                Some(_) => Turn::Changed,
+            };
+            (topic.clone(), turn)
+        })
+        .collect();
+    let before = told.open.keys().filter(|topic| !now.iter().any(|(open, _)| open == *topic));
+    turns.extend(before.map(|topic| {
+        let turn = if holds.contains(topic) { Turn::Recovered } else { Turn::Unseen };
+        (topic.clone(), turn)
+    }));
+    let has = |wanted: &[Turn]| turns.iter().any(|(_, turn)| wanted.contains(turn));
+    let still_open = has(&[Turn::New, Turn::Changed, Turn::Persists, Turn::Unseen]);
+    let word = match notice.state {
+        State::Critical | State::Warning => Word::Fail,
+        State::Unknown => Word::CouldNotCheck,
+        State::Ok if has(&[Turn::Recovered]) && !still_open => Word::Recovered,
+        State::Ok => Word::Ok,
+    };
+    let is_told = notice.occasion == Occasion::Test
+        || match wish {
+            Wish::Always => true,
+            Wish::Changes => has(&[Turn::New, Turn::Changed, Turn::Recovered]),
+            Wish::Failures => notice.state != State::Ok || has(&[Turn::Recovered]),
+        };
+    is_told.then_some(Telling { word, turns })
+}
+
+/// What the channel knows once it was told, or had no need to be.
+#[must_use]
+pub fn after(told: &Told, notice: &Notice) -> Told {
+    if notice.occasion == Occasion::Test {
+        return told.clone();
+    }
+    let mut open = told.open.clone();
+    for topic in mended(notice) {
+        open.remove(&topic);
+    }
+    open.extend(open_now(notice));
+    Told { state: Some(notice.state), open }
+}
+
+/// What this notice says is wrong, worst first.
+fn open_now(notice: &Notice) -> Vec<(Topic, Option<u64>)> {
+    let violated = |matter: &&Matter| matter.standing == Standing::Violated;
+    let violated = notice.matters.iter().filter(violated);
+    let mut open: Vec<_> =
+        violated.map(|matter| (Topic::Invariant(matter.id.clone()), matter.violations)).collect();
+    match notice.occasion {
+        Occasion::Test => open.clear(),
+        Occasion::Died => open.push((Topic::Died, None)),
+        Occasion::Run if !is_checked_in_full(notice) => open.push((Topic::NotChecked, None)),
+        Occasion::Run => {}
+    }
+    open
+}
+
+/// What this notice proves to be right: never what was not looked at.
+fn mended(notice: &Notice) -> BTreeSet<Topic> {
+    if notice.occasion != Occasion::Run {
+        return BTreeSet::new();
+    }
+    let holds = notice.matters.iter().filter(|matter| matter.standing == Standing::Holds);
+    let mut mended: BTreeSet<Topic> = holds.map(|matter| Topic::Invariant(matter.id.clone())).collect();
+    mended.insert(Topic::Died);
+    if is_checked_in_full(notice) {
+        mended.insert(Topic::NotChecked);
+    }
+    mended
+}
+
+/// Whether the run looked at everything, and said so everywhere.
+fn is_checked_in_full(notice: &Notice) -> bool {
+    let unsure = |matter: &Matter| matter.standing == Standing::NotChecked || !matter.errors.is_empty();
+    notice.state != State::Unknown
+        && !notice.matters.iter().any(unsure)
+        && !notice.findings.iter().any(|said| said.state == State::Unknown)
+}
