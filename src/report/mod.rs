@@ -1,5 +1,6 @@
 //! How is a report said? Pure: a report becomes text, and nothing is written here.
 
+pub mod alerts_exposition;
 pub mod catalogue;
 pub mod cell;
 pub mod explain;
@@ -12,6 +13,7 @@ pub(crate) mod golden;
 pub mod json;
 pub mod log;
 pub mod not_checked;
+pub mod notice;
 pub mod paint;
 pub mod plugin;
 pub mod probe;

@@ -13,7 +13,7 @@ use super::notice::{Matter, Notice, Occasion, Standing};
 ///
 /// The order is that in which people hear of them; the words ([`Topic::word`]) are those of the state file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "String", into = "String")]
 pub enum Topic {
     /// A run was started and left no record.
     Died,
@@ -21,6 +21,22 @@ pub enum Topic {
     NotChecked,
     /// An invariant is violated; its id.
     Invariant(String),
+}
+
+impl From<String> for Topic {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "check-died" => Self::Died,
+            "not-checked" => Self::NotChecked,
+            _ => Self::Invariant(word),
+        }
+    }
+}
+
+impl From<Topic> for String {
+    fn from(topic: Topic) -> Self {
+        topic.word().to_owned()
+    }
 }
 
 impl Topic {
