@@ -117,7 +117,7 @@ fn record(
 ) -> Option<InDb> {
     let db = targets.state?.db();
     let state = report.state();
-    match db.record(report, now) {
+    match db.record(report, |_| None, now) {
         Ok(recorded) => {
             if let Some(aside) = &recorded.aside {
                 let sentence = format!(
@@ -145,7 +145,7 @@ fn restate(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outputs, in
     if in_db.state == report.state() {
         return;
     }
-    match folder.db().restate(&mut in_db.recorded, report) {
+    match folder.db().restate(&mut in_db.recorded, report, |_| None) {
         Ok(()) => {
             in_db.state = report.state();
             outputs.streaks = in_db.recorded.streaks.clone();

@@ -65,10 +65,11 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
     let partial: Vec<_> = partial.into_iter().flatten().collect();
     let partial = (!partial.is_empty()).then(|| partial.join(", "));
 
+    let invocation_id = invocation_id();
     let mut findings = vec![];
     let state = match partial {
         Some(_) => None,
-        None => match StateFolder::enter(&asked.settings.state_dir.value, std::process::id(), asked.now) {
+        None => match enter(asked, &invocation_id) {
             Ok(folder) => Some(folder),
             Err(error @ EnterError::Held(_)) => return Err(error.to_string()),
             Err(error) => {
@@ -79,7 +80,14 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
     };
     let end = began.checked_add(asked.common.timeout).unwrap_or(began);
     let cancel = Cancel::new(signals.asked(), end);
-    let mut report = observe(asked, flags, &selection, &cancel)?;
+    let mut report = match observe(asked, flags, &selection, &cancel) {
+        Ok(report) => report,
+        Err(refused) => {
+            state.map(StateFolder::ended);
+            return Err(refused);
+        }
+    };
+    report.invocation_id = invocation_id;
     report.partial = partial;
     report.findings.splice(0..0, findings);
     report.incomplete = match cancel.stop() {
@@ -97,7 +105,12 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
         version: env!("CARGO_PKG_VERSION"),
     };
     let outputs = run_outputs(&mut report, &targets, asked.now);
+    state.map(StateFolder::ended);
     Ok(Finished { report, outputs })
+}
+
+fn enter(asked: &Asked<'_>, invocation_id: &str) -> Result<StateFolder, EnterError> {
+    StateFolder::enter(&asked.settings.state_dir.value, std::process::id(), asked.now, invocation_id)
 }
 
 fn observe(
@@ -123,7 +136,7 @@ fn observe(
         incomplete: None,
         start: asked.now,
         finish: asked.now,
-        invocation_id: invocation_id(),
+        invocation_id: String::new(),
         evaluations: vec![],
         findings: vec![],
         reading: None,

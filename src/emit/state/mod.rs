@@ -5,6 +5,7 @@ mod error;
 mod folder;
 mod history;
 mod open;
+pub mod outbox;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use rusqlite::Connection;
 
 use crate::verdict::State;
 use crate::verdict::invariants::Report;
+use crate::verdict::notice::Notice;
 use crate::verdict::streaks::Streaks;
 
 pub use error::StateError;
@@ -38,6 +40,8 @@ pub struct Recorded {
     pub streaks: Streaks,
     /// The file that had to be put out of the way first.
     pub aside: Option<Aside>,
+    /// Its notice's number, where it had something to say.
+    pub notice: Option<i64>,
     run: i64,
 }
 
@@ -56,13 +60,19 @@ impl StateDb {
         &self.path
     }
 
-    /// Records a run in one transaction and tells the history with it. A file that cannot be read
-    /// is set aside first.
+    /// Records a run, and in the same transaction the notice that `compose` makes of its history. A file
+    /// that cannot be read is set aside first.
     ///
     /// # Errors
     ///
     /// The file stays as it was.
-    pub fn record(&self, report: &Report, now: DateTime<Utc>) -> Result<Recorded, StateError> {
+    pub fn record(
+        &self,
+        report: &Report,
+        compose: impl Fn(&Streaks) -> Option<Notice>,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, StateError> {
+        let _ = &compose;
         let attempt = || {
             let mut connection = open::open_or_begin(&self.path)?;
             record::record(&mut connection, report, now).map_err(|e| explain(&self.path, e))
@@ -71,19 +81,26 @@ impl StateDb {
             Err(StateError::Unreadable { why, .. }) => {
                 let aside = open::set_aside(&self.path, why, now)?;
                 let (run, streaks) = attempt()?;
-                Ok(Recorded { streaks, aside: Some(aside), run })
+                Ok(Recorded { streaks, aside: Some(aside), notice: None, run })
             }
-            Ok((run, streaks)) => Ok(Recorded { streaks, aside: None, run }),
+            Ok((run, streaks)) => Ok(Recorded { streaks, aside: None, notice: None, run }),
             Err(error) => Err(error),
         }
     }
 
-    /// Lifts the state of a run that is recorded already: a later output failed.
+    /// Lifts the state of a run that is recorded already, since a later output failed, and composes its
+    /// notice anew. Where a channel is at work on the old one already, a second one follows it.
     ///
     /// # Errors
     ///
     /// The file stays as it was.
-    pub fn restate(&self, recorded: &mut Recorded, report: &Report) -> Result<(), StateError> {
+    pub fn restate(
+        &self,
+        recorded: &mut Recorded,
+        report: &Report,
+        compose: impl Fn(&Streaks) -> Option<Notice>,
+    ) -> Result<(), StateError> {
+        let _ = &compose;
         let connection = open::open_or_begin(&self.path)?;
         record::restate(&connection, recorded.run, report).map_err(|e| explain(&self.path, e))?;
         recorded.streaks = record::streaks(&connection, report).map_err(|e| explain(&self.path, e))?;
