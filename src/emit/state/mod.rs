@@ -1,12 +1,14 @@
-//! What do earlier runs say? `state.db` in the state folder: runs, what each invariant came to in
-//! them, and incidents from first failure to recovery.
+//! What do earlier runs say, and what has still to be told? `state.db` in the state folder: runs, what each
+//! invariant came to in them, incidents from first failure to recovery, and the outbox.
 
 mod error;
 mod folder;
 mod history;
+mod mend;
 mod open;
 pub mod outbox;
 mod record;
+mod salvage;
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +23,7 @@ use crate::verdict::streaks::Streaks;
 pub use error::StateError;
 pub use folder::{EnterError, StateFolder};
 pub use history::{EvaluationRecord, History, Incident, RunRecord};
-pub use open::Aside;
+pub use mend::Aside;
 use open::{BUSY, explain};
 
 /// How long runs are kept; the last success of a registry is kept for ever.
@@ -72,19 +74,16 @@ impl StateDb {
         compose: impl Fn(&Streaks) -> Option<Notice>,
         now: DateTime<Utc>,
     ) -> Result<Recorded, StateError> {
-        let _ = &compose;
         let attempt = || {
-            let mut connection = open::open_or_begin(&self.path)?;
-            record::record(&mut connection, report, now).map_err(|e| explain(&self.path, e))
+            let mut connection = open::open_checked(&self.path)?;
+            record::record(&mut connection, report, &compose, now).map_err(|e| explain(&self.path, e))
         };
         match attempt() {
-            Err(StateError::Unreadable { why, .. }) => {
-                let aside = open::set_aside(&self.path, why, now)?;
-                let (run, streaks) = attempt()?;
-                Ok(Recorded { streaks, aside: Some(aside), notice: None, run })
+            Err(StateError::Unreadable { .. }) => {
+                let aside = mend::mend(&self.path, now)?;
+                Ok(Recorded { aside, ..attempt()? })
             }
-            Ok((run, streaks)) => Ok(Recorded { streaks, aside: None, notice: None, run }),
-            Err(error) => Err(error),
+            recorded => recorded,
         }
     }
 
@@ -100,10 +99,9 @@ impl StateDb {
         report: &Report,
         compose: impl Fn(&Streaks) -> Option<Notice>,
     ) -> Result<(), StateError> {
-        let _ = &compose;
-        let connection = open::open_or_begin(&self.path)?;
-        record::restate(&connection, recorded.run, report).map_err(|e| explain(&self.path, e))?;
-        recorded.streaks = record::streaks(&connection, report).map_err(|e| explain(&self.path, e))?;
+        let mut connection = open::open_or_begin(&self.path)?;
+        let restated = record::restate(&mut connection, recorded, report, &compose);
+        (recorded.streaks, recorded.notice) = restated.map_err(|e| explain(&self.path, e))?;
         Ok(())
     }
 
@@ -113,7 +111,7 @@ impl StateDb {
     ///
     /// [`StateError::Absent`] where no run was recorded yet; nothing is made, changed or set aside.
     pub fn history(&self, env: &str, db_path: &str, limit: usize) -> Result<History, StateError> {
-        let connection = open::open_to_read(&self.path)?;
+        let connection = open::open_to_read(&self.path)?.connection;
         history::read(&connection, env, db_path, limit).map_err(|e| explain(&self.path, e))
     }
 }

@@ -209,8 +209,8 @@ fn a_truncated_file_is_set_aside() {
 fn a_newer_version_is_set_aside_and_so_is_one_whose_tables_are_missing() {
     let sql =
         |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    is_set_aside(sql("PRAGMA user_version = 2"), "a newer program wrote it");
-    is_set_aside(sql("DROP TABLE incidents"), "tables are not those of version 1");
+    is_set_aside(sql("PRAGMA user_version = 3"), "a newer program wrote it");
+    is_set_aside(sql("DROP TABLE incidents"), "tables are not those of version 2");
 }
 
 #[test]

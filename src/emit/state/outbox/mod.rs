@@ -1,13 +1,19 @@
 //! What has still to be told, and to whom? The outbox in `state.db`: a notice is in it, on disk, before the
 //! first attempt, and leaves it only on each channel's own proof.
 
+mod claim;
+mod deliver;
+pub(super) mod notices;
+mod waiting;
+
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
-use rusqlite::Connection;
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{Aside, StateError};
+use super::open::{self, Opened, WITHOUT_OUTBOX, explain};
+use super::{Aside, StateDb, StateError, mend, salvage};
 use crate::emit::channels::ChannelName;
 use crate::emit::lock::Unfinished;
 use crate::verdict::backlog::Backlog;
@@ -18,6 +24,9 @@ use crate::verdict::telling::{Telling, Told};
 #[derive(Debug)]
 pub struct Outbox {
     connection: Connection,
+    path: PathBuf,
+    /// A file of the version before, opened to look at it.
+    is_without: bool,
 }
 
 /// A notice that one channel has still to tell.
@@ -73,8 +82,15 @@ impl Outbox {
     ///
     /// The state cannot be written or stays locked: [`Outbox::in_memory`] is left.
     pub fn open(folder: &Path, now: DateTime<Utc>) -> Result<(Self, Option<Aside>), StateError> {
-        let _ = (folder, now);
-        Err(StateError::Absent { path: folder.to_path_buf() })
+        let path = StateDb::in_folder(folder).path;
+        let at = |connection| Self { connection, path: path.clone(), is_without: false };
+        match open::open_checked(&path) {
+            Err(StateError::Unreadable { .. }) => {
+                let aside = mend::mend(&path, now)?;
+                open::open_checked(&path).map(|connection| (at(connection), aside))
+            }
+            opened => opened.map(|connection| (at(connection), None)),
+        }
     }
 
     /// Opens the outbox of a state folder to look at it ([`Outbox::pending`], [`Outbox::counts`],
@@ -84,7 +100,9 @@ impl Outbox {
     ///
     /// [`StateError::Absent`] where there is no `state.db`.
     pub fn open_to_read(folder: &Path) -> Result<Self, StateError> {
-        Err(StateError::Absent { path: folder.to_path_buf() })
+        let path = StateDb::in_folder(folder).path;
+        let Opened { connection, version } = open::open_to_read(&path)?;
+        Ok(Self { connection, path, is_without: version == WITHOUT_OUTBOX })
     }
 
     /// An outbox that is gone with this process, so that alerts are tried even where the state cannot be
@@ -95,10 +113,14 @@ impl Outbox {
     ///
     /// Only where memory is short.
     pub fn in_memory(folder: Option<&Path>) -> Result<Self, StateError> {
-        let _ = folder;
-        let connection = Connection::open_in_memory()
-            .map_err(|source| StateError::Access { path: ":memory:".into(), source })?;
-        Ok(Self { connection })
+        let path = PathBuf::from(":memory:");
+        let connection = open::in_memory().map_err(|source| explain(&path, source))?;
+        let outbox = Self { connection, path, is_without: false };
+        if let Some(folder) = folder {
+            let readable = StateDb::in_folder(folder).path;
+            outbox.in_one_step(|db| salvage::told(&readable, db))?;
+        }
+        Ok(outbox)
     }
 
     /// Keeps a notice, on disk when this returns; its number. `None` where it tells of a death that is
@@ -108,8 +130,7 @@ impl Outbox {
     ///
     /// It is not kept.
     pub fn put(&self, notice: &Notice) -> Result<Option<i64>, StateError> {
-        let _ = (&self.connection, notice);
-        Ok(None)
+        self.in_one_step(|db| notices::put(db, notice))
     }
 
     /// Takes on for a channel what it has still to tell; called by whoever holds its settings.
@@ -121,8 +142,7 @@ impl Outbox {
     ///
     /// Nothing was taken on.
     pub fn claim(&self, channel: ChannelName, now: DateTime<Utc>) -> Result<(), StateError> {
-        let _ = (channel, now);
-        Ok(())
+        self.in_one_step(|db| claim::claim(db, channel.word(), now))
     }
 
     /// The first pending notice of a channel after the one numbered `after` (0 at first), by number.
@@ -131,8 +151,7 @@ impl Outbox {
     ///
     /// Reading failed.
     pub fn next(&self, channel: ChannelName, after: i64) -> Result<Option<Waiting>, StateError> {
-        let _ = (channel, after);
-        Ok(None)
+        deliver::next(&self.connection, channel.word(), after).map_err(|e| explain(&self.path, e))
     }
 
     /// Keeps what will be told, before the first attempt; a later call changes nothing.
@@ -141,8 +160,7 @@ impl Outbox {
     ///
     /// It is not kept.
     pub fn begin(&self, channel: ChannelName, id: i64, telling: &Telling) -> Result<(), StateError> {
-        let _ = (channel, id, telling);
-        Ok(())
+        self.in_one_step(|db| deliver::begin(db, channel.word(), id, telling))
     }
 
     /// The far end took a part: on disk when this returns, so that it is not sent again. A channel whose
@@ -158,8 +176,7 @@ impl Outbox {
         part: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        let _ = (channel, id, part, now);
-        Ok(())
+        self.in_one_step(|db| deliver::accepted(db, channel.word(), id, part, now))
     }
 
     /// All parts were taken, or there was nothing to tell: the channel is done with this notice, and
@@ -169,8 +186,7 @@ impl Outbox {
     ///
     /// It stays pending.
     pub fn settle(&self, channel: ChannelName, id: i64, told: &Told) -> Result<(), StateError> {
-        let _ = (channel, id, told);
-        Ok(())
+        self.in_one_step(|db| deliver::settle(db, channel.word(), id, told))
     }
 
     /// An attempt failed: the notice stays pending. `told` where so much of it was taken that the channel
@@ -187,8 +203,7 @@ impl Outbox {
         not_before: Option<DateTime<Utc>>,
         told: Option<&Told>,
     ) -> Result<(), StateError> {
-        let _ = (channel, id, why, not_before, told);
-        Ok(())
+        self.in_one_step(|db| deliver::failed(db, channel.word(), id, why, not_before, told))
     }
 
     /// Everything that waits, oldest first, one line at a time.
@@ -197,8 +212,10 @@ impl Outbox {
     ///
     /// Reading failed; `each` has seen a part.
     pub fn pending(&self, each: impl FnMut(Pending)) -> Result<(), StateError> {
-        let _ = each;
-        Ok(())
+        if self.is_without {
+            return Ok(());
+        }
+        waiting::pending(&self.connection, each).map_err(|e| explain(&self.path, e))
     }
 
     /// How much waits, by environment and channel: for each channel that was ever here, and for what no
@@ -208,7 +225,10 @@ impl Outbox {
     ///
     /// Reading failed.
     pub fn counts(&self) -> Result<Vec<Backlog>, StateError> {
-        Ok(Vec::new())
+        if self.is_without {
+            return Ok(Vec::new());
+        }
+        waiting::counts(&self.connection).map_err(|e| explain(&self.path, e))
     }
 
     /// Whether a run left a record, or a notice.
@@ -217,8 +237,9 @@ impl Outbox {
     ///
     /// Reading failed.
     pub fn was_recorded(&self, invocation_id: &str) -> Result<bool, StateError> {
-        let _ = invocation_id;
-        Ok(false)
+        let has = |sql| self.has(sql, [invocation_id]);
+        let noticed = "SELECT 1 FROM notices WHERE invocation_id = ? AND occasion = 'run'";
+        Ok(has("SELECT 1 FROM runs WHERE invocation_id = ?")? || (!self.is_without && has(noticed)?))
     }
 
     /// Whether a run that left its line in the lock file left a record, or a notice, all the same. A line
@@ -228,18 +249,44 @@ impl Outbox {
     ///
     /// Reading failed.
     pub fn knows(&self, run: &Unfinished) -> Result<bool, StateError> {
-        let _ = run;
-        Ok(false)
+        if let Some(invocation_id) = &run.invocation_id {
+            return self.was_recorded(invocation_id);
+        }
+        let second = [run.since, run.since + TimeDelta::seconds(1)].map(|time| time.timestamp_micros());
+        self.has("SELECT 1 FROM runs WHERE start_us >= ? AND start_us < ?", second)
     }
 
-    /// Gives up what waits for a channel that is no longer used, and forgets that it was here; how many
-    /// notices that were. Should it come back it is new.
+    /// Gives up what waits for a channel that is no longer used, and forgets that it was here; or, for
+    /// `None`, what no channel has taken on. How many notices that were. A channel that comes back is new,
+    /// but for what it was told.
     ///
     /// # Errors
     ///
     /// Nothing was given up.
-    pub fn discard(&self, channel: ChannelName) -> Result<u64, StateError> {
-        let _ = channel;
-        Ok(0)
+    pub fn discard(&self, channel: Option<ChannelName>) -> Result<u64, StateError> {
+        self.in_one_step(|db| match channel {
+            Some(channel) => claim::discard(db, channel.word()),
+            None => claim::discard_unclaimed(db),
+        })
+    }
+
+    fn has(&self, sql: &str, of: impl rusqlite::Params) -> Result<bool, StateError> {
+        let look = || self.connection.prepare(sql)?.exists(of);
+        look().map_err(|e| explain(&self.path, e))
+    }
+
+    /// All of the work, on disk when this returns, or nothing.
+    fn in_one_step<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        let step = || {
+            // At once for writing: a transaction that begins by reading cannot wait for its turn.
+            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        step().map_err(|e| explain(&self.path, e))
     }
 }
+
+#[cfg(test)]
+mod tests;
