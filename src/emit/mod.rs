@@ -4,7 +4,6 @@ pub mod channels;
 pub mod deliver;
 pub mod lock;
 pub mod log;
-pub mod outbox;
 mod owner;
 pub mod replace;
 pub mod run;

@@ -49,6 +49,15 @@ pub struct Outputs {
     pub notice: Option<i64>,
 }
 
+/// Whether a notice may still be changed.
+#[derive(Clone, Copy, Debug)]
+enum Telling {
+    /// Nobody was told yet.
+    IsAhead,
+    /// What was found out in telling people is in the run's own outputs, and no news.
+    IsOver,
+}
+
 /// What was written, and how to write it anew.
 #[derive(Debug)]
 pub struct Written<'a> {
@@ -75,7 +84,7 @@ pub fn run_outputs<'a>(report: &mut Report, targets: &'a Targets<'a>, now: DateT
     write_status(report, targets, &mut outputs);
     let findings_in_status = report.findings.len();
     let mut written = Written { outputs, targets, recorded, findings_in_log, findings_in_status };
-    written.settle(report);
+    written.settle(report, Telling::IsAhead);
     written
 }
 
@@ -87,16 +96,16 @@ impl Written<'_> {
         }
         report.findings.extend(findings);
         if report.partial.is_none() {
-            self.settle(report);
+            self.settle(report, Telling::IsOver);
         }
     }
 
     /// The textfile, and whatever was written before with fewer findings.
-    fn settle(&mut self, report: &mut Report) {
+    fn settle(&mut self, report: &mut Report, telling: Telling) {
         let Self { outputs, targets, recorded, .. } = self;
-        restate(report, targets, outputs, recorded.as_mut());
+        restate(report, targets, outputs, recorded.as_mut(), telling);
         write_textfile(report, targets, outputs);
-        restate(report, targets, outputs, recorded.as_mut());
+        restate(report, targets, outputs, recorded.as_mut(), telling);
         if report.findings.len() > self.findings_in_status && outputs.status_file.is_some() {
             write_status(report, targets, outputs);
             self.findings_in_status = report.findings.len();
@@ -162,7 +171,7 @@ fn record(
     let db = targets.state?.db();
     let state = report.state();
     let log = outputs.log.clone();
-    match db.record(report, &|report, streaks| notice(report, streaks, targets, log.as_deref()), now) {
+    match db.record(report, |streaks| notice(report, streaks, targets, log.as_deref()), now) {
         Ok(recorded) => {
             if let Some(aside) = &recorded.aside {
                 let sentence = format!(
@@ -186,16 +195,29 @@ fn record(
 }
 
 /// What was recorded as a success must be none once an output has failed.
-fn restate(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outputs, in_db: Option<&mut InDb>) {
+fn restate(
+    report: &mut Report,
+    targets: &Targets<'_>,
+    outputs: &mut Outputs,
+    in_db: Option<&mut InDb>,
+    telling: Telling,
+) {
     let (Some(folder), Some(in_db)) = (targets.state, in_db) else { return };
     let is_told = in_db.recorded.notice.is_some() && in_db.findings != report.findings.len();
     if in_db.state == report.state() && !is_told {
         return;
     }
     let log = outputs.log.clone();
-    let compose = |report: &Report, streaks: &Streaks| notice(report, streaks, targets, log.as_deref());
-    match folder.db().restate(&mut in_db.recorded, report, &compose) {
+    let restated = match telling {
+        Telling::IsAhead => {
+            let compose = |streaks: &Streaks| notice(report, streaks, targets, log.as_deref());
+            folder.db().restate(&mut in_db.recorded, report, compose)
+        }
+        Telling::IsOver => folder.db().lift(&mut in_db.recorded, report),
+    };
+    match restated {
         Ok(()) => {
+            outputs.notice = in_db.recorded.notice;
             in_db.state = report.state();
             in_db.findings = report.findings.len();
             outputs.streaks = in_db.recorded.streaks.clone();

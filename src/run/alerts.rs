@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::cli::alert::Deliver;
 use crate::cli::runner::RunFlags;
 use crate::config::Settings;
 use crate::emit::channels;
 use crate::emit::deliver::deliver;
-use crate::emit::outbox::Outbox;
+use crate::emit::lock::Unfinished;
 use crate::emit::run::Outputs;
 use crate::emit::state::StateError;
+use crate::emit::state::outbox::Outbox;
 use crate::emit::textfile;
 use crate::plain::plain;
 use crate::report;
+use crate::report::notice::Subject;
 use crate::verdict::invariants::Report;
 use crate::verdict::{Finding, State};
 
@@ -67,8 +69,8 @@ pub fn deliver_run(
     let folder = &settings.state_dir.value;
     let mut findings = vec![];
     let opened = match outputs.notice {
-        Some(_) => Outbox::open(folder).map(|outbox| (outbox, Some(folder.as_path()))),
-        None => without_state(report, outputs, host).map(|outbox| (outbox, None)),
+        Some(_) => Outbox::open(folder, time.start).map(|(outbox, _)| (outbox, Some(folder.as_path()))),
+        None => without_state(folder, report, outputs, host).map(|outbox| (outbox, None)),
     };
     match opened {
         Ok((outbox, folder)) => {
@@ -88,8 +90,13 @@ pub fn deliver_run(
 }
 
 /// Where the state cannot be written, people are told all the same.
-fn without_state(report: &Report, outputs: &Outputs, host: &str) -> Result<Outbox, StateError> {
-    let outbox = Outbox::in_memory()?;
+fn without_state(
+    folder: &Path,
+    report: &Report,
+    outputs: &Outputs,
+    host: &str,
+) -> Result<Outbox, StateError> {
+    let outbox = Outbox::in_memory(Some(folder))?;
     outbox.put(&report::notice::compose(report, &outputs.streaks, host, outputs.log.as_deref()))?;
     Ok(outbox)
 }
@@ -110,4 +117,36 @@ pub fn write_metrics(settings: &Settings) -> Option<Finding> {
         });
     let why = written.err()?;
     Some(Finding::new(State::Unknown, format!("the metrics of the alerts were not written: {why}")))
+}
+
+/// Writes down that earlier runs were started and left no record, once each. Where that cannot be done it
+/// is tried again by the next run.
+pub fn note_deaths(
+    settings: &Settings,
+    unfinished: &[Unfinished],
+    host: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    if unfinished.is_empty() {
+        return Ok(());
+    }
+    let (outbox, _) = Outbox::open(&settings.state_dir.value, now)?;
+    let db_path = settings.registry().display().to_string();
+    for run in unfinished {
+        if outbox.knows(run)? {
+            continue;
+        }
+        let since = run.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        // The start stands for the id where an older program left none.
+        let invocation_id = run.invocation_id.as_deref().unwrap_or(&since);
+        let env = &settings.env_name.value;
+        let subject = Subject { env, db_path: &db_path, host, invocation_id };
+        let sentence = format!(
+            "{env}: a check died and left no record: process {}, begun at {since}; was it killed, or short of \
+             memory? see the journal, or cron's log, of that time",
+            run.pid
+        );
+        outbox.put(&report::notice::died(&subject, &sentence, now))?;
+    }
+    Ok(())
 }

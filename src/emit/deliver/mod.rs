@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 use tokio::time::timeout_at;
 
 use super::channels::{Answer, Channel, ChannelName};
-use super::outbox::Outbox;
+use super::state::outbox::Outbox;
 use crate::plain::plain;
 use crate::verdict::telling::Message;
 use crate::verdict::{Finding, State};

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::pace::{back_off, gap};
 use crate::emit::channels::{Answer, Channel, ChannelName};
-use crate::emit::outbox::{Outbox, Waiting};
 use crate::emit::state::StateError;
+use crate::emit::state::outbox::{Outbox, Waiting};
 use crate::verdict::duration::human;
 use crate::verdict::telling::{Message, Telling, after, tell};
 
@@ -156,7 +156,7 @@ impl Teller<'_> {
         let begun = waiting.telling.clone();
         let Some(telling) = begun.or_else(|| tell(self.channel.wish(), &waiting.told, &waiting.notice))
         else {
-            let settled = self.outbox.settle(name, id, &told_after, None);
+            let settled = self.outbox.settle(name, id, &told_after);
             self.note(settled);
             return Ok(());
         };
@@ -170,7 +170,7 @@ impl Teller<'_> {
         let any_told = any.then_some(&told_after);
         match &taken {
             Ok(()) => {
-                let settled = self.outbox.settle(name, id, &told_after, Some(self.time.now()));
+                let settled = self.outbox.settle(name, id, &told_after);
                 self.note(settled);
                 self.passed.told += 1;
             }

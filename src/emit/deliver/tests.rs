@@ -103,7 +103,7 @@ fn failing(id: &str, violations: u64) -> Notice {
 }
 
 fn outbox(notices: &[Notice]) -> Outbox {
-    let outbox = Outbox::in_memory().unwrap();
+    let outbox = Outbox::in_memory(None).unwrap();
     for notice in notices {
         outbox.put(notice).unwrap();
     }
@@ -123,11 +123,7 @@ fn with_paused_clock<T>(test: impl Future<Output = T>) -> T {
 
 fn waiting(outbox: &Outbox) -> Vec<(i64, Option<String>)> {
     let mut lines = vec![];
-    let each = |line: crate::emit::outbox::Pending| -> Result<(), crate::emit::state::StateError> {
-        lines.push((line.id, line.why));
-        Ok(())
-    };
-    outbox.pending(each).unwrap();
+    outbox.pending(|line| lines.push((line.id, line.why))).unwrap();
     lines
 }
 

@@ -17,7 +17,7 @@ fn place() -> Place {
     for name in ["state", "log", "textfile"] {
         std::fs::create_dir(root.path().join(name)).unwrap();
     }
-    let state = StateFolder::enter(&root.path().join("state"), 1, at("2025-11-06T07:00:00Z")).unwrap();
+    let state = StateFolder::enter(&root.path().join("state"), 1, at("2025-11-06T07:00:00Z"), "a1").unwrap();
     Place { root, state }
 }
 

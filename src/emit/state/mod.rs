@@ -1,11 +1,14 @@
-//! What do earlier runs say? `state.db` in the state folder: runs, what each invariant came to in
-//! them, and incidents from first failure to recovery.
+//! What do earlier runs say, and what has still to be told? `state.db` in the state folder: runs, what each
+//! invariant came to in them, incidents from first failure to recovery, and the outbox.
 
 mod error;
 mod folder;
 mod history;
+mod mend;
 mod open;
+pub mod outbox;
 mod record;
+mod salvage;
 
 use std::path::{Path, PathBuf};
 
@@ -20,9 +23,8 @@ use crate::verdict::streaks::Streaks;
 pub use error::StateError;
 pub use folder::{EnterError, StateFolder};
 pub use history::{EvaluationRecord, History, Incident, RunRecord};
-pub use open::Aside;
-use open::BUSY;
-pub(super) use open::{explain, open_or_begin, open_to_read, outbox_in_memory};
+pub use mend::Aside;
+use open::{BUSY, explain};
 
 /// How long runs are kept; the last success of a registry is kept for ever.
 const KEPT: TimeDelta = TimeDelta::days(400);
@@ -40,13 +42,10 @@ pub struct Recorded {
     pub streaks: Streaks,
     /// The file that had to be put out of the way first.
     pub aside: Option<Aside>,
-    /// The notice in the outbox, where one was written.
+    /// Its notice's number, where it had something to say.
     pub notice: Option<i64>,
     run: i64,
 }
-
-/// Makes the notice of a run from its history; `None` where nobody is to be told.
-pub type Compose<'a> = &'a dyn Fn(&Report, &Streaks) -> Option<Notice>;
 
 impl StateDb {
     /// The `state.db` of a state folder; nothing is opened yet.
@@ -63,8 +62,8 @@ impl StateDb {
         &self.path
     }
 
-    /// Records a run, and the notice of it where there is one, in one transaction, and tells the history. A file that cannot be read
-    /// is set aside first.
+    /// Records a run, and in the same transaction the notice that `compose` makes of its history. A file
+    /// that cannot be read is set aside first.
     ///
     /// # Errors
     ///
@@ -72,24 +71,24 @@ impl StateDb {
     pub fn record(
         &self,
         report: &Report,
-        notice: Compose<'_>,
+        compose: impl Fn(&Streaks) -> Option<Notice>,
         now: DateTime<Utc>,
     ) -> Result<Recorded, StateError> {
         let attempt = || {
-            let mut connection = open::open_or_begin(&self.path)?;
-            record::record(&mut connection, report, notice, now).map_err(|e| explain(&self.path, e))
+            let mut connection = open::open_checked(&self.path)?;
+            record::record(&mut connection, report, &compose, now).map_err(|e| explain(&self.path, e))
         };
         match attempt() {
-            Err(StateError::Unreadable { why, .. }) => {
-                let aside = open::set_aside(&self.path, why, now)?;
-                Ok(Recorded { aside: Some(aside), ..attempt()? })
+            Err(StateError::Unreadable { .. }) => {
+                let aside = mend::mend(&self.path, now)?;
+                Ok(Recorded { aside, ..attempt()? })
             }
-            Ok(recorded) => Ok(recorded),
-            Err(error) => Err(error),
+            recorded => recorded,
         }
     }
 
-    /// Lifts the state of a run that is recorded already: a later output failed.
+    /// Lifts the state of a run that is recorded already, since a later output failed, and composes its
+    /// notice anew. Where a channel is at work on the old one already, a second one follows it.
     ///
     /// # Errors
     ///
@@ -98,11 +97,23 @@ impl StateDb {
         &self,
         recorded: &mut Recorded,
         report: &Report,
-        notice: Compose<'_>,
+        compose: impl Fn(&Streaks) -> Option<Notice>,
     ) -> Result<(), StateError> {
         let mut connection = open::open_or_begin(&self.path)?;
-        let restated = record::restate(&mut connection, recorded, report, notice);
-        recorded.streaks = restated.map_err(|e| explain(&self.path, e))?;
+        let restated = record::restate(&mut connection, recorded, report, &compose);
+        (recorded.streaks, recorded.notice) = restated.map_err(|e| explain(&self.path, e))?;
+        Ok(())
+    }
+
+    /// Lifts the state of a run that people were told of already.
+    ///
+    /// # Errors
+    ///
+    /// The file stays as it was.
+    pub fn lift(&self, recorded: &mut Recorded, report: &Report) -> Result<(), StateError> {
+        let mut connection = open::open_or_begin(&self.path)?;
+        let lifted = record::lift(&mut connection, recorded, report);
+        recorded.streaks = lifted.map_err(|e| explain(&self.path, e))?;
         Ok(())
     }
 
@@ -112,7 +123,7 @@ impl StateDb {
     ///
     /// [`StateError::Absent`] where no run was recorded yet; nothing is made, changed or set aside.
     pub fn history(&self, env: &str, db_path: &str, limit: usize) -> Result<History, StateError> {
-        let connection = open::open_to_read(&self.path)?;
+        let connection = open::open_to_read(&self.path)?.connection;
         history::read(&connection, env, db_path, limit).map_err(|e| explain(&self.path, e))
     }
 }

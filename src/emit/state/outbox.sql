@@ -1,50 +1,60 @@
--- state.db, version 2: what people are still to be told, and what each channel was last told.
+-- What version 2 of state.db has beside the tables of version 1. Times are microseconds since 1970 in UTC.
 
--- Neutral as to channels: whoever holds a channel's settings makes a delivery of it.
+-- What there is to tell people, neutral as to channels.
 CREATE TABLE notices (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: `told` and `channels` remember it
   env TEXT NOT NULL,
   db_path TEXT NOT NULL,
   invocation_id TEXT NOT NULL,
-  occasion TEXT NOT NULL CHECK (occasion IN ('run', 'died')),
+  occasion TEXT NOT NULL CHECK (occasion IN ('run', 'died', 'test')),
   at_us INTEGER NOT NULL,
-  body TEXT NOT NULL -- JSON
+  rescued INTEGER NOT NULL DEFAULT 0, -- 1: who has taken it on was lost with a damaged file
+  body TEXT -- JSON; NULL: told to all, and forgotten
 ) STRICT;
 CREATE UNIQUE INDEX one_death ON notices (env, db_path, invocation_id) WHERE occasion = 'died';
 
+-- What a channel has taken on; a notice without a delivery is one that nobody has taken on.
 CREATE TABLE deliveries (
-  channel TEXT NOT NULL,
   notice INTEGER NOT NULL REFERENCES notices (id) ON DELETE CASCADE,
-  settled_us INTEGER, -- NULL: it waits
-  attempts INTEGER NOT NULL DEFAULT 0,
-  why TEXT, -- the last attempt's failure
-  not_before_us INTEGER, -- the far end asked to be left alone
-  telling TEXT, -- JSON; from before the first attempt on
-  PRIMARY KEY (channel, notice)
+  channel TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'settled', 'given-up')),
+  attempts INTEGER NOT NULL DEFAULT 0, -- that failed
+  why TEXT,
+  not_before_us INTEGER,
+  telling TEXT, -- JSON; NULL: not begun
+  PRIMARY KEY (notice, channel)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deliveries_of_a_notice ON deliveries (notice);
-CREATE INDEX waiting ON deliveries (channel, notice) WHERE settled_us IS NULL;
+CREATE INDEX waiting ON deliveries (channel, notice) WHERE state = 'pending';
 
--- Recipients and events that were taken, of messages that were not yet taken whole.
+-- Parts of a pending delivery that the far end has taken.
 CREATE TABLE accepted (
+  notice INTEGER NOT NULL,
   channel TEXT NOT NULL,
-  notice INTEGER NOT NULL REFERENCES notices (id) ON DELETE CASCADE,
   part TEXT NOT NULL,
-  PRIMARY KEY (channel, notice, part)
+  at_us INTEGER NOT NULL,
+  PRIMARY KEY (notice, channel, part),
+  FOREIGN KEY (notice, channel) REFERENCES deliveries (notice, channel) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
+-- What a channel was last told of a registry, and by which notice.
 CREATE TABLE told (
   env TEXT NOT NULL,
   db_path TEXT NOT NULL,
   channel TEXT NOT NULL,
-  notice INTEGER NOT NULL, -- up to this one
   told TEXT NOT NULL, -- JSON
-  last_delivery_us INTEGER, -- NULL: it never took anything
+  upto INTEGER NOT NULL,
   PRIMARY KEY (env, db_path, channel)
 ) STRICT, WITHOUT ROWID;
 
--- Channels that somebody holds the settings of, and the first notice that is for them.
+-- Channels whose settings somebody held, and up to which notice they took on all.
 CREATE TABLE channels (
-  channel TEXT PRIMARY KEY,
-  since_notice INTEGER NOT NULL
+  channel TEXT NOT NULL PRIMARY KEY,
+  claimed_upto INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE last_deliveries (
+  env TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  at_us INTEGER NOT NULL,
+  PRIMARY KEY (env, channel)
 ) STRICT, WITHOUT ROWID;

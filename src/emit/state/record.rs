@@ -5,17 +5,18 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::{Compose, KEPT, Recorded, in_transaction};
-use crate::emit::outbox;
+use super::outbox::notices;
+use super::{KEPT, Recorded, in_transaction};
 use crate::verdict::State;
 use crate::verdict::invariants::{Evaluation, Report};
+use crate::verdict::notice::Notice;
 use crate::verdict::streaks::{Streak, Streaks, Turn};
 
-/// Writes the run, moves incidents, forgets what is too old; the run's row and the history after it.
+/// Writes the run, moves incidents, forgets what is too old, and puts what there is to tell into the outbox.
 pub(super) fn record(
     connection: &mut Connection,
     report: &Report,
-    notice: Compose<'_>,
+    compose: impl Fn(&Streaks) -> Option<Notice>,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Recorded> {
     in_transaction(connection, |db| {
@@ -25,8 +26,12 @@ pub(super) fn record(
             turn_incident(db, report, evaluation)?;
         }
         forget_old(db, now)?;
+        notices::forget(db, now)?;
         let streaks = streaks(db, report)?;
-        let notice = notice(report, &streaks).map_or(Ok(None), |notice| outbox::put(db, &notice))?;
+        let notice = match compose(&streaks) {
+            Some(notice) => notices::put(db, &notice)?,
+            None => None,
+        };
         Ok(Recorded { streaks, aside: None, notice, run })
     })
 }
@@ -107,21 +112,32 @@ fn forget_old(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Gives a recorded run, and the notice of it that nobody was told yet, the state that it has in the end.
+/// Gives a recorded run the state that it has in the end, and its notice what there is to tell then.
 pub(super) fn restate(
     connection: &mut Connection,
     recorded: &Recorded,
     report: &Report,
-    notice: Compose<'_>,
-) -> rusqlite::Result<Streaks> {
+    compose: impl Fn(&Streaks) -> Option<Notice>,
+) -> rusqlite::Result<(Streaks, Option<i64>)> {
     in_transaction(connection, |db| {
-        db.execute("UPDATE runs SET state = ? WHERE id = ?", params![report.state().key(), recorded.run])?;
-        let streaks = streaks(db, report)?;
-        if let (Some(id), Some(notice)) = (recorded.notice, notice(report, &streaks)) {
-            outbox::replace(db, id, &notice)?;
-        }
-        Ok(streaks)
+        let streaks = set_state(db, recorded, report)?;
+        let notice = notices::replace(db, recorded.notice, compose(&streaks).as_ref())?;
+        Ok((streaks, notice))
     })
+}
+
+/// Gives a recorded run the state that it has in the end.
+pub(super) fn lift(
+    connection: &mut Connection,
+    recorded: &Recorded,
+    report: &Report,
+) -> rusqlite::Result<Streaks> {
+    in_transaction(connection, |db| set_state(db, recorded, report))
+}
+
+fn set_state(db: &Connection, recorded: &Recorded, report: &Report) -> rusqlite::Result<Streaks> {
+    db.execute("UPDATE runs SET state = ? WHERE id = ?", params![report.state().key(), recorded.run])?;
+    streaks(db, report)
 }
 
 /// What the history says of the invariants of this run.

@@ -12,9 +12,8 @@ use crate::cli::alert::{AlertVerb, FlushFlags, TestFlags};
 use crate::config::short_host_name;
 use crate::emit::channels::{self, Answer, Channel, ChannelName};
 use crate::emit::deliver::{Delivery, try_each};
-use crate::emit::outbox::Outbox;
-use crate::emit::state::StateError;
-use crate::report::alerts_exposition::UNCLAIMED;
+use crate::emit::state::outbox::{Outbox, Pending};
+use crate::emit::state::{Aside, StateError};
 use crate::report::json;
 use crate::report::notice::{self, Subject};
 use crate::report::plugin::ServiceOutput;
@@ -23,6 +22,8 @@ use crate::report::run_text::counted;
 use crate::report::table::{Align, Table};
 use crate::run::alerts::{Time, write_metrics};
 use crate::run::signals::Signals;
+use crate::verdict::backlog::UNCLAIMED;
+use crate::verdict::notice::Occasion;
 use crate::verdict::telling::{Message, Telling, Word};
 use crate::verdict::{Finding, State};
 
@@ -86,10 +87,10 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     let folder = &asked.settings.state_dir.value;
     let text = |error: StateError| error.to_string();
     let signals = Signals::install().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let outbox = Outbox::open(folder).map_err(text)?;
+    let (outbox, aside) = Outbox::open(folder, asked.now).map_err(text)?;
     if let Some(channel) = flags.discard {
-        let given_up = outbox.discard(channel, asked.now).map_err(text)?;
-        let sentence = format!("{} for {} given up", counted(given_up as u64, "alert"), channel.word());
+        let given_up = outbox.discard(Some(channel)).map_err(text)?;
+        let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
         return Ok(say(asked, State::Ok, sentence, vec![], out));
     }
     if let Some(unit) = &flags.failed_unit {
@@ -102,6 +103,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     let time = Time::within(asked.now, asked.common.timeout, None, Arc::clone(&signals.asked()));
     let delivery = crate::emit::deliver::deliver(outbox, channels, Some(folder), &time);
     let mut findings = delivery.findings();
+    findings.extend(aside.map(|aside| set_aside(&aside)));
     findings.extend(write_metrics(asked.settings));
     let counts = Outbox::open_to_read(folder).and_then(|outbox| outbox.counts()).map_err(text)?;
     let waiting: u64 = counts.iter().map(|count| count.pending).sum();
@@ -118,6 +120,12 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
         format!("{} still wait", counted(waiting, "alert"))
     };
     Ok(say(asked, state, format!("{} delivered, {left}", counted(told, "alert")), findings, out))
+}
+
+fn set_aside(aside: &Aside) -> Finding {
+    let path = aside.path.display();
+    let sentence = format!("the state could not be read ({}) and was set aside as {path}", aside.why);
+    Finding::new(State::Unknown, sentence)
 }
 
 fn taken(delivery: &Delivery) -> Vec<Finding> {
@@ -165,46 +173,45 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
         Err(StateError::Absent { .. }) => None,
         other => Some(other?),
     };
+    let mut lines = vec![];
+    if let Some(outbox) = &outbox {
+        outbox.pending(|line| lines.push(line))?;
+    }
     if asked.common.is_json() {
-        let mut all = vec![];
-        let mut add = |line: crate::emit::outbox::Pending| -> Result<(), VerbError> {
-            all.push(
-                json!({ "id": line.id, "env": line.env, "occasion": line.occasion, "at": instant(line.at),
-                "channel": line.channel, "tried": line.is_tried, "why": line.why,
-                "not_before": line.not_before.map(instant) }),
-            );
-            Ok(())
-        };
-        if let Some(outbox) = &outbox {
-            outbox.pending(&mut add)?;
-        }
+        let all: Vec<_> = lines.iter().map(object).collect();
         out.say(&json::document(&json!({ "pending": all })));
         return Ok(());
     }
-    let mut lines = 0_u64;
-    let headings = ["ALERT", "SINCE", "ENV", "ABOUT", "CHANNEL", "WHY"].map(|heading| (heading, Align::Left));
-    let mut table = Table::new(&mut *out, &headings);
-    if let Some(outbox) = &outbox {
-        outbox.pending(|line| -> Result<(), VerbError> {
-            lines += 1;
-            let since = line.at.to_rfc3339_opts(SecondsFormat::Secs, true);
-            let why = match (&line.why, line.is_tried) {
-                (Some(why), _) => why.clone(),
-                (None, true) => "an attempt was broken off".to_owned(),
-                (None, false) => "not tried yet".to_owned(),
-            };
-            let about = if line.occasion == "died" { "a run that died" } else { "a run" };
-            table.row([&line.id.to_string(), &since, &line.env, about, &line.channel, &why])?;
-            Ok(())
-        })?;
-    }
-    if lines > 0 {
-        table.finish()?;
-    } else {
-        drop(table);
+    if lines.is_empty() {
         out.say("nothing waits\n");
+        return Ok(());
     }
+    let headings = ["ALERT", "SINCE", "ENV", "ABOUT", "CHANNEL", "TRIES", "WHY"];
+    let mut table = Table::new(&mut *out, &headings.map(|heading| (heading, Align::Left)));
+    for line in lines {
+        let since = line.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let about = if line.occasion == Occasion::Died { "a run that died" } else { "a run" };
+        let why =
+            line.why.as_deref().unwrap_or(if line.channel.is_some() { "not tried yet" } else { NOBODY });
+        let (id, tries) = (line.id.to_string(), line.attempts.to_string());
+        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, why])?;
+    }
+    table.finish()?;
     Ok(())
+}
+
+/// Why a notice waits that no channel has taken on.
+const NOBODY: &str = "nobody who holds a channel's settings has looked since";
+
+fn channel_word(channel: Option<ChannelName>) -> &'static str {
+    channel.map_or(UNCLAIMED, ChannelName::word)
+}
+
+fn object(line: &Pending) -> serde_json::Value {
+    let channel = channel_word(line.channel);
+    json!({ "id": line.id, "env": line.env, "db_path": line.db_path, "occasion": line.occasion,
+            "at": instant(line.at), "channel": channel, "attempts": line.attempts, "why": line.why,
+            "not_before": line.not_before.map(instant) })
 }
 
 fn say(asked: &Asked<'_>, state: State, sentence: String, findings: Vec<Finding>, out: &mut Output) -> State {

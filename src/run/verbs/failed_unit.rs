@@ -4,7 +4,7 @@ use std::env::var;
 
 use super::Asked;
 use crate::config::short_host_name;
-use crate::emit::outbox::Outbox;
+use crate::emit::state::outbox::Outbox;
 use crate::report::notice::{self, Subject};
 
 /// Writes a notice where `unit`'s last run left no record; once per invocation.
@@ -41,7 +41,7 @@ pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<(),
         Some(invocation) => format!("{sentence} _SYSTEMD_INVOCATION_ID={invocation}"),
         None => sentence,
     };
-    outbox.put(&notice::died(&subject, &sentence, asked.now)).map_err(|error| error.to_string())
+    outbox.put(&notice::died(&subject, &sentence, asked.now)).map(drop).map_err(|error| error.to_string())
 }
 
 fn how(result: Option<&str>, code: Option<&str>, status: Option<&str>) -> String {
