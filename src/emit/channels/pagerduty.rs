@@ -5,10 +5,10 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::http::{Poster, Reply, Target, is_passing};
-use super::payload_stub as payload;
 use super::{Answer, Attempt, Channel, ChannelName};
 use crate::config::endpoint::{ROUTING_KEY, is_routing_key};
 use crate::config::{Secret, SecretSource, Settings};
+use crate::report::pagerduty::events;
 use crate::verdict::telling::{Message, Wish};
 
 const SETTING: &str = "PD_ROUTING_KEY";
@@ -52,7 +52,7 @@ impl PagerDuty {
             Ok(both) => both,
             Err(why) => return Answer::Unusable { why },
         };
-        let Some(event) = payload::events(message).into_iter().find(|event| event.part == part) else {
+        let Some(event) = events(message).into_iter().find(|event| event.part == part) else {
             return Answer::Refused { why: format!("there is no event {part} in this message") };
         };
         let body = with_key(event.body, key.expose());
@@ -88,7 +88,7 @@ impl Channel for PagerDuty {
     }
 
     fn parts(&self, message: &Message<'_>) -> Vec<String> {
-        payload::events(message).into_iter().map(|event| event.part).collect()
+        events(message).into_iter().map(|event| event.part).collect()
     }
 
     fn send<'a>(&'a self, message: &'a Message<'_>, part: &'a str, deadline: Instant) -> Attempt<'a> {
@@ -100,7 +100,7 @@ impl Channel for PagerDuty {
             Ok((target, _)) => format!("POST {}", target.shown()),
             Err(why) => why,
         };
-        let events = payload::events(message).into_iter();
+        let events = events(message).into_iter();
         let bodies: Vec<String> = events.map(|event| format!("{:#}", with_key(event.body, "…"))).collect();
         format!("{to}\n{}", bodies.join("\n"))
     }
@@ -123,9 +123,9 @@ fn answer(reply: &Reply, target: &Target) -> Answer {
         Meaning::KeyRefused => Answer::Unusable {
             why: format!("{why}; set {SETTING} to the integration key of an Events API v2 integration"),
         },
-        Meaning::Elsewhere => Answer::Unusable {
-            why: format!("{why}; is {URL_SETTING} right, or a proxy in the way?"),
-        },
+        Meaning::Elsewhere => {
+            Answer::Unusable { why: format!("{why}; is {URL_SETTING} right, or a proxy in the way?") }
+        }
     }
 }
 
@@ -135,7 +135,10 @@ fn meaning(reply: &Reply) -> Meaning {
         202 if json().is_some_and(|json| json.get("status").and_then(Value::as_str) == Some("success")) => {
             Meaning::Taken
         }
-        400 if reply.text().is_some_and(|text| text.contains("routing_key") || text.contains("outing key")) => {
+        400 if reply
+            .text()
+            .is_some_and(|text| text.contains("routing_key") || text.contains("outing key")) =>
+        {
             Meaning::KeyRefused
         }
         status => of_status(status),

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::http::{Poster, Reply, Target, is_passing};
-use super::payload_stub as payload;
 use super::{Answer, Attempt, Channel, ChannelName};
 use crate::config::{SecretSource, Settings};
+use crate::report::slack::{minimal, payload};
 use crate::verdict::telling::{Message, Wish};
 
 const SETTING: &str = "SLACK_WEBHOOK_URL";
@@ -52,7 +52,7 @@ impl Slack {
             Ok(target) => target,
             Err(why) => return Answer::Unusable { why },
         };
-        let first = match self.poster.post(&target, &payload::slack(message), deadline, message.now).await {
+        let first = match self.poster.post(&target, &payload(message), deadline, message.now).await {
             Ok(reply) => reply,
             Err(trouble) => return trouble.into(),
         };
@@ -60,7 +60,7 @@ impl Slack {
             return answer(&first, &target, None);
         }
         let refused = first.words(target.hidden());
-        match self.poster.post(&target, &payload::minimal(message), deadline, message.now).await {
+        match self.poster.post(&target, &minimal(message), deadline, message.now).await {
             Ok(reply) => answer(&reply, &target, Some(&refused)),
             Err(trouble) => trouble.into(),
         }
@@ -94,20 +94,23 @@ impl Channel for Slack {
 
     fn preview(&self, message: &Message<'_>) -> String {
         let to = self.target().map_or_else(|why| why, |target| format!("POST {}", target.shown()));
-        format!("{to}\n{:#}", payload::slack(message))
+        format!("{to}\n{:#}", payload(message))
     }
 }
 
 fn answer(reply: &Reply, target: &Target, refused: Option<&str>) -> Answer {
     let words = reply.words(target.hidden());
-    let words = refused.map_or(words.clone(), |refused| format!("{words}, in its shortest form (first {refused})"));
+    let words =
+        refused.map_or(words.clone(), |refused| format!("{words}, in its shortest form (first {refused})"));
     let host = target.host();
     match meaning(reply) {
         Meaning::Taken => Answer::Accepted(words),
         Meaning::Later => Answer::Later { why: format!("{host} answered {words}"), after: wait(reply) },
         Meaning::Format | Meaning::Refused => Answer::Refused { why: format!("{host} answered {words}") },
         Meaning::Gone => Answer::Unusable {
-            why: format!("{host} answered {words}; connect the webhook again and set {SETTING} to its new URL"),
+            why: format!(
+                "{host} answered {words}; connect the webhook again and set {SETTING} to its new URL"
+            ),
         },
         Meaning::Elsewhere => Answer::Unusable {
             why: format!("{host} answered {words}; is {SETTING} right, or a proxy in the way?"),
@@ -143,9 +146,24 @@ fn of_status(status: u16) -> Meaning {
 /// What a word of Slack's means, where the status is one that it says many things with.
 fn of_word(word: &str) -> Meaning {
     match word {
-        "rate_limited" | "ratelimited" | "rollup_error" | "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => Meaning::Later,
-        "invalid_token" | "invalid_auth" | "no_service" | "no_service_id" | "no_active_hooks" | "no_team" | "team_disabled"
-        | "channel_not_found" | "channel_is_archived" | "action_prohibited" | "user_not_found"
+        "rate_limited"
+        | "ratelimited"
+        | "rollup_error"
+        | "internal_error"
+        | "fatal_error"
+        | "service_unavailable"
+        | "request_timeout" => Meaning::Later,
+        "invalid_token"
+        | "invalid_auth"
+        | "no_service"
+        | "no_service_id"
+        | "no_active_hooks"
+        | "no_team"
+        | "team_disabled"
+        | "channel_not_found"
+        | "channel_is_archived"
+        | "action_prohibited"
+        | "user_not_found"
         | "posting_to_general_channel_denied" => Meaning::Gone,
         _ => Meaning::Format,
     }
@@ -157,7 +175,9 @@ fn error_word(reply: &Reply) -> Option<String> {
     let json = serde_json::from_str::<Value>(text).ok();
     let word = json.as_ref().and_then(|json| json.get("error")).and_then(Value::as_str).unwrap_or(text);
     let is_word = |word: &str| {
-        word.contains('_') && word.len() <= 80 && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        word.contains('_')
+            && word.len() <= 80
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
     };
     // Some refusals go on after a colon.
     let word = word.split([':', ' ']).next().unwrap_or_default();

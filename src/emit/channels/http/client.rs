@@ -49,7 +49,8 @@ impl Poster {
         let end = tokio::time::Instant::from_std(deadline);
         let too_late = || format!("within {}", human(deadline.saturating_duration_since(began)));
         let client = self.client(target)?;
-        let request = client.post(target.url()).header(CONTENT_TYPE, "application/json").body(body.to_string());
+        let request =
+            client.post(target.url()).header(CONTENT_TYPE, "application/json").body(body.to_string());
         let mut response = match timeout_at(end, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(Trouble::of(&error, target)),

@@ -24,8 +24,12 @@ pub fn retry_after(value: &str, date: Option<&str>, now: DateTime<Utc>) -> Optio
 
 /// The three forms of a date in HTTP, of which two are obsolete and understood all the same: RFC 9110, 5.6.7.
 fn http_date(text: &str) -> Option<DateTime<Utc>> {
-    const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
-    FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text.trim(), form).ok()).map(|time| time.and_utc())
+    const FORMS: [&str; 3] =
+        ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    FORMS
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text.trim(), form).ok())
+        .map(|time| time.and_utc())
 }
 
 #[cfg(test)]

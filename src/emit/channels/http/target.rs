@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_url_on_loopback_is_known_in_every_spelling() {
-        for url in ["http://localhost:1/x", "http://127.0.0.1:1/x", "http://[::1]:1/x", "https://127.9.9.9/"] {
+        for url in ["http://localhost:1/x", "http://127.0.0.1:1/x", "http://[::1]:1/x", "https://127.9.9.9/"]
+        {
             assert!(Target::parse("HOOK", url).unwrap().is_on_loopback(), "{url}");
         }
         let far = Target::parse("HOOK", " https://user:CANARY@hooks.example/x\n").unwrap();

@@ -108,7 +108,8 @@ fn of_certificate(fault: &CertificateError) -> String {
             "its certificate is not valid yet; is the clock of this host right?".to_owned()
         }
         CertificateError::UnknownIssuer => {
-            "its certificate is from a CA that this host does not trust; is that CA in the system's store?".to_owned()
+            "its certificate is from a CA that this host does not trust; is that CA in the system's store?"
+                .to_owned()
         }
         CertificateError::Revoked => "its certificate is revoked".to_owned(),
         other => format!("its certificate is not accepted: {}", plain(other)),
