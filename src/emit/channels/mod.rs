@@ -1,8 +1,14 @@
 //! What does it take to hand a notice to people, and when has a channel proved that it took it?
 
+pub mod http;
+pub mod pagerduty;
+pub mod slack;
+
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use self::pagerduty::PagerDuty;
+use self::slack::Slack;
 use crate::config::Settings;
 use crate::verdict::telling::{Message, Wish};
 
@@ -35,8 +41,11 @@ impl ChannelName {
 /// Every channel that somebody set anything for; one whose settings are wrong is broken, and says why when
 /// it is tried.
 #[must_use]
-pub fn open(_settings: &Settings) -> Vec<Box<dyn Channel>> {
-    vec![]
+pub fn open(settings: &Settings) -> Vec<Box<dyn Channel>> {
+    let mut channels: Vec<Box<dyn Channel>> = Vec::new();
+    channels.extend(Slack::from_settings(settings).map(|slack| Box::new(slack) as _));
+    channels.extend(PagerDuty::from_settings(settings).map(|pagerduty| Box::new(pagerduty) as _));
+    channels
 }
 
 /// What the far end made of one part of a message.
