@@ -19,7 +19,7 @@ pub use found::EnvFile;
 pub use keys::{KEYS, Key, Kind};
 pub use origin::{Origin, Setting};
 pub use secret::{Secret, SecretError, SecretSource};
-pub use settings::{Flags, Settings};
+pub use settings::{Flags, Settings, short_host_name};
 pub use shown::Shown;
 
 use file::ReadError;

@@ -1,8 +1,10 @@
 //! Where does a report go? Everything that is written, and the rules by which nothing good is lost.
 
 pub mod channels;
+pub mod deliver;
 pub mod lock;
 pub mod log;
+pub mod outbox;
 mod owner;
 pub mod replace;
 pub mod run;

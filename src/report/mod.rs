@@ -1,5 +1,6 @@
 //! How is a report said? Pure: a report becomes text, and nothing is written here.
 
+pub mod alerts_exposition;
 pub mod catalogue;
 pub mod cell;
 pub mod explain;

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::note_to_stderr;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::verbs::{self, Asked};
+use super::{alerts, note_to_stderr};
 use crate::cli::Output;
+use crate::cli::alert::Deliver;
 use crate::cli::runner::RunFlags;
+use crate::config::short_host_name;
 use crate::emit::run::{Outputs, Targets, run_outputs};
 use crate::emit::state::{EnterError, StateFolder};
 use crate::invariants::{Invariant, Selection};
@@ -90,13 +92,22 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
     .filter(|_| report.evaluations.iter().any(|evaluation| !evaluation.errors().is_empty()));
     report.finish = after(asked.now, began.elapsed());
 
+    let host = short_host_name();
     let targets = Targets {
         state: state.as_ref(),
         log_folder: &asked.settings.log_dir.value,
         textfile: asked.settings.textfile.as_ref().map(|setting| setting.value.as_path()),
         version: env!("CARGO_PKG_VERSION"),
+        tell_from: alerts::tells(flags, asked.settings).then_some(&host),
     };
-    let outputs = run_outputs(&mut report, &targets, asked.now);
+    let mut written = run_outputs(&mut report, &targets, asked.now);
+    if report.partial.is_none() && flags.deliver.unwrap_or_default() == Deliver::Now {
+        let budget = flags.deliver_budget.unwrap_or(asked.settings.deliver_budget.value);
+        let time = alerts::Time::within(report.finish, budget, Some(end), signals.asked());
+        let findings = alerts::deliver_run(asked.settings, &report, &written.outputs, &host, &time);
+        written.add(&mut report, findings);
+    }
+    let outputs = written.outputs;
     Ok(Finished { report, outputs })
 }
 

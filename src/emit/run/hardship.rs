@@ -27,9 +27,15 @@ fn run(root: &Path, day: u32) -> (Report, Outputs) {
         report.findings.push(Finding::new(State::Unknown, error.to_string()));
     }
     let state = entered.as_ref().ok();
-    let targets = Targets { state, log_folder: &log_folder, textfile: Some(&textfile), version: "0.1.0" };
+    let targets = Targets {
+        state,
+        log_folder: &log_folder,
+        textfile: Some(&textfile),
+        version: "0.1.0",
+        tell_from: None,
+    };
     let now = report.finish;
-    let outputs = run_outputs(&mut report, &targets, now);
+    let outputs = run_outputs(&mut report, &targets, now).outputs;
     (report, outputs)
 }
 

@@ -14,13 +14,15 @@ use rusqlite::Connection;
 
 use crate::verdict::State;
 use crate::verdict::invariants::Report;
+use crate::verdict::notice::Notice;
 use crate::verdict::streaks::Streaks;
 
 pub use error::StateError;
 pub use folder::{EnterError, StateFolder};
 pub use history::{EvaluationRecord, History, Incident, RunRecord};
 pub use open::Aside;
-use open::{BUSY, explain};
+use open::BUSY;
+pub(super) use open::{explain, open_or_begin, open_to_read, outbox_in_memory};
 
 /// How long runs are kept; the last success of a registry is kept for ever.
 const KEPT: TimeDelta = TimeDelta::days(400);
@@ -38,8 +40,13 @@ pub struct Recorded {
     pub streaks: Streaks,
     /// The file that had to be put out of the way first.
     pub aside: Option<Aside>,
+    /// The notice in the outbox, where one was written.
+    pub notice: Option<i64>,
     run: i64,
 }
+
+/// Makes the notice of a run from its history; `None` where nobody is to be told.
+pub type Compose<'a> = &'a dyn Fn(&Report, &Streaks) -> Option<Notice>;
 
 impl StateDb {
     /// The `state.db` of a state folder; nothing is opened yet.
@@ -56,24 +63,28 @@ impl StateDb {
         &self.path
     }
 
-    /// Records a run in one transaction and tells the history with it. A file that cannot be read
+    /// Records a run, and the notice of it where there is one, in one transaction, and tells the history. A file that cannot be read
     /// is set aside first.
     ///
     /// # Errors
     ///
     /// The file stays as it was.
-    pub fn record(&self, report: &Report, now: DateTime<Utc>) -> Result<Recorded, StateError> {
+    pub fn record(
+        &self,
+        report: &Report,
+        notice: Compose<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, StateError> {
         let attempt = || {
             let mut connection = open::open_or_begin(&self.path)?;
-            record::record(&mut connection, report, now).map_err(|e| explain(&self.path, e))
+            record::record(&mut connection, report, notice, now).map_err(|e| explain(&self.path, e))
         };
         match attempt() {
             Err(StateError::Unreadable { why, .. }) => {
                 let aside = open::set_aside(&self.path, why, now)?;
-                let (run, streaks) = attempt()?;
-                Ok(Recorded { streaks, aside: Some(aside), run })
+                Ok(Recorded { aside: Some(aside), ..attempt()? })
             }
-            Ok((run, streaks)) => Ok(Recorded { streaks, aside: None, run }),
+            Ok(recorded) => Ok(recorded),
             Err(error) => Err(error),
         }
     }
@@ -83,10 +94,15 @@ impl StateDb {
     /// # Errors
     ///
     /// The file stays as it was.
-    pub fn restate(&self, recorded: &mut Recorded, report: &Report) -> Result<(), StateError> {
-        let connection = open::open_or_begin(&self.path)?;
-        record::restate(&connection, recorded.run, report).map_err(|e| explain(&self.path, e))?;
-        recorded.streaks = record::streaks(&connection, report).map_err(|e| explain(&self.path, e))?;
+    pub fn restate(
+        &self,
+        recorded: &mut Recorded,
+        report: &Report,
+        notice: Compose<'_>,
+    ) -> Result<(), StateError> {
+        let mut connection = open::open_or_begin(&self.path)?;
+        let restated = record::restate(&mut connection, recorded, report, notice);
+        recorded.streaks = restated.map_err(|e| explain(&self.path, e))?;
         Ok(())
     }
 

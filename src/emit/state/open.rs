@@ -18,8 +18,11 @@ pub(super) const BUSY: Duration = Duration::from_secs(if cfg!(test) { 1 } else {
 
 /// `PLMS` in ASCII: tells our file from any other database.
 const APPLICATION_ID: i64 = 0x504c_4d53;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// Before there was an outbox.
+const WITHOUT_OUTBOX: i64 = 1;
 const SCHEMA: &str = include_str!("schema.sql");
+const OUTBOX: &str = include_str!("outbox.sql");
 
 /// A state file that was put out of the way, for the finding that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +34,12 @@ pub struct Aside {
 }
 
 /// Opens `state.db` for reading and writing; begins it where there is none.
-pub(super) fn open_or_begin(path: &Path) -> Result<Connection, StateError> {
+pub(in crate::emit) fn open_or_begin(path: &Path) -> Result<Connection, StateError> {
     if std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
         begin(path)?;
     }
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    add_outbox(&mut connection).map_err(|error| explain(path, error))?;
     if let Ok(file) = std::fs::metadata(path)
         && file.permissions().mode() & 0o077 != 0
     {
@@ -46,8 +50,32 @@ pub(super) fn open_or_begin(path: &Path) -> Result<Connection, StateError> {
     Ok(connection)
 }
 
+/// Brings a file of version 1 up to this one, whole or not at all.
+fn add_outbox(connection: &mut Connection) -> rusqlite::Result<()> {
+    let version = |db: &Connection| db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    if version(connection)? != WITHOUT_OUTBOX {
+        return Ok(());
+    }
+    super::in_transaction(connection, |db| {
+        // Another program may have been quicker.
+        if version(db)? != WITHOUT_OUTBOX {
+            return Ok(());
+        }
+        db.execute_batch(OUTBOX)?;
+        db.pragma_update(None, "user_version", VERSION)
+    })
+}
+
+/// The tables of the outbox, and of the history beside them, in memory.
+pub(in crate::emit) fn outbox_in_memory() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(OUTBOX)?;
+    Ok(connection)
+}
+
 /// Opens `state.db` without ever changing or making it.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, StateError> {
+pub(in crate::emit) fn open_to_read(path: &Path) -> Result<Connection, StateError> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(StateError::Absent { path: path.to_path_buf() })
@@ -75,7 +103,7 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, StateError> {
     let id = number("application_id").map_err(failed)?;
     let version = number("user_version").map_err(failed)?;
     match (id, version) {
-        (APPLICATION_ID, VERSION) => Ok(connection),
+        (APPLICATION_ID, WITHOUT_OUTBOX | VERSION) => Ok(connection),
         (APPLICATION_ID, newer) if newer > VERSION => Err(unreadable(format!(
             "its version is {newer}, and this program knows up to {VERSION}; a newer program wrote it"
         ))),
@@ -108,7 +136,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch(&format!(
-        "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+        "BEGIN; {SCHEMA} {OUTBOX} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
     ))?;
     connection.close().map_err(|(_, error)| error)
 }
@@ -143,7 +171,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Sorts the answers of the database by what a person would do about them.
-pub(super) fn explain(path: &Path, error: rusqlite::Error) -> StateError {
+pub(in crate::emit) fn explain(path: &Path, error: rusqlite::Error) -> StateError {
     let path = path.to_path_buf();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::{KEPT, in_transaction};
+use super::{Compose, KEPT, Recorded, in_transaction};
+use crate::emit::outbox;
 use crate::verdict::State;
 use crate::verdict::invariants::{Evaluation, Report};
 use crate::verdict::streaks::{Streak, Streaks, Turn};
@@ -14,8 +15,9 @@ use crate::verdict::streaks::{Streak, Streaks, Turn};
 pub(super) fn record(
     connection: &mut Connection,
     report: &Report,
+    notice: Compose<'_>,
     now: DateTime<Utc>,
-) -> rusqlite::Result<(i64, Streaks)> {
+) -> rusqlite::Result<Recorded> {
     in_transaction(connection, |db| {
         let run = insert_run(db, report)?;
         for evaluation in &report.evaluations {
@@ -23,7 +25,9 @@ pub(super) fn record(
             turn_incident(db, report, evaluation)?;
         }
         forget_old(db, now)?;
-        Ok((run, streaks(db, report)?))
+        let streaks = streaks(db, report)?;
+        let notice = notice(report, &streaks).map_or(Ok(None), |notice| outbox::put(db, &notice))?;
+        Ok(Recorded { streaks, aside: None, notice, run })
     })
 }
 
@@ -103,14 +107,25 @@ fn forget_old(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Gives a recorded run the state that it has in the end.
-pub(super) fn restate(db: &Connection, run: i64, report: &Report) -> rusqlite::Result<()> {
-    db.execute("UPDATE runs SET state = ? WHERE id = ?", params![report.state().key(), run])?;
-    Ok(())
+/// Gives a recorded run, and the notice of it that nobody was told yet, the state that it has in the end.
+pub(super) fn restate(
+    connection: &mut Connection,
+    recorded: &Recorded,
+    report: &Report,
+    notice: Compose<'_>,
+) -> rusqlite::Result<Streaks> {
+    in_transaction(connection, |db| {
+        db.execute("UPDATE runs SET state = ? WHERE id = ?", params![report.state().key(), recorded.run])?;
+        let streaks = streaks(db, report)?;
+        if let (Some(id), Some(notice)) = (recorded.notice, notice(report, &streaks)) {
+            outbox::replace(db, id, &notice)?;
+        }
+        Ok(streaks)
+    })
 }
 
 /// What the history says of the invariants of this run.
-pub(super) fn streaks(db: &Connection, report: &Report) -> rusqlite::Result<Streaks> {
+fn streaks(db: &Connection, report: &Report) -> rusqlite::Result<Streaks> {
     // The newest by order, not by time: a run made while the clock was ahead must not win for ever.
     let last_success = db
         .query_row(

@@ -1,4 +1,4 @@
--- state.db, version 1. Times are microseconds since 1970 in UTC, durations microseconds.
+-- state.db, since version 1. Times are microseconds since 1970 in UTC, durations microseconds.
 
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
