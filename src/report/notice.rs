@@ -6,33 +6,40 @@ use chrono::{DateTime, Utc};
 
 use super::cell;
 use super::run_text;
-use super::text::cut;
+use super::table::visible;
+use super::text::{cut, one_line};
 use crate::verdict::State;
-use crate::verdict::invariants::{Evaluation, Outcome, Report};
+use crate::verdict::invariants::{Evaluation, Outcome, Report, SampleRow};
 use crate::verdict::notice::{MOST_ROWS, Matter, Notice, Occasion, Row, Said, Standing};
 use crate::verdict::streaks::Streaks;
 
-/// Bytes of a cell, a title, an error: a message to people is no place for more.
+/// Bytes of a cell, a title, an owner: a message to people is no place for more.
 const TEXT: usize = 200;
+/// Bytes of an error, a finding, a link.
+const LINE: usize = 400;
 /// Bytes of the run's sentence.
 const SENTENCE: usize = 768;
-/// Bytes of all rows together; those of the invariants at the end are left out first.
-const ROWS: usize = 96 * 1024;
-/// Invariants and findings at most; the log has all.
-const MOST: usize = 200;
+/// Bytes of one row.
+const ROW: usize = 1024;
+/// Bytes of all rows of one invariant: no wide table leaves the others without rows.
+const ROWS_OF_ONE: usize = 8 * 1024;
+/// Bytes of all rows together.
+const ROWS: usize = 64 * 1024;
+/// Bytes of all titles, errors, links and owners together.
+const WORDS: usize = 32 * 1024;
+/// Errors of one invariant.
+const ERRORS: usize = 3;
+/// Findings; the log has all.
+const FINDINGS: usize = 40;
 
 /// The notice of a full run; `host` is the short name of this one.
+///
+/// Every invariant is in it, since what is not there can neither be told nor recover. What is said of them
+/// is bounded: the worst come first, and those that come too late keep their id, state and count.
 #[must_use]
 pub fn compose(report: &Report, streaks: &Streaks, host: &str, log: Option<&Path>) -> Notice {
-    let mut room = ROWS;
-    let matters =
-        report.worst_first().into_iter().take(MOST).map(|e| matter(e, streaks, &mut room)).collect();
-    let mut findings: Vec<Said> = report.findings.iter().map(|f| said(f.state, &f.sentence)).collect();
-    findings.extend(
-        report.incomplete.iter().map(|why| said(State::Unknown, &format!("the run is incomplete: {why}"))),
-    );
-    findings.sort_by_key(|said| std::cmp::Reverse(said.state));
-    findings.truncate(MOST);
+    let mut room = Room { words: WORDS, rows: ROWS };
+    let matters = report.worst_first().into_iter().map(|e| matter(e, streaks, &mut room)).collect();
     Notice {
         occasion: Occasion::Run,
         env: report.env.clone(),
@@ -41,9 +48,9 @@ pub fn compose(report: &Report, streaks: &Streaks, host: &str, log: Option<&Path
         invocation_id: report.invocation_id.clone(),
         at: report.finish,
         state: report.state(),
-        sentence: cut(&run_text::sentence(report), SENTENCE),
+        sentence: line(&run_text::sentence(report), SENTENCE),
         matters,
-        findings,
+        findings: findings(report),
         log: log.map(|path| path.display().to_string()),
     }
 }
@@ -89,45 +96,115 @@ fn bare(
         invocation_id: subject.invocation_id.to_owned(),
         at: now,
         state,
-        sentence: cut(sentence, SENTENCE),
+        sentence: line(sentence, SENTENCE),
         matters: vec![],
         findings: vec![],
         log: None,
     }
 }
 
-fn said(state: State, sentence: &str) -> Said {
-    Said { state, sentence: cut(sentence, 2 * TEXT) }
+fn findings(report: &Report) -> Vec<Said> {
+    let mut findings: Vec<Said> = report.findings.iter().map(|f| said(f.state, &f.sentence)).collect();
+    findings.extend(
+        report.incomplete.iter().map(|why| said(State::Unknown, &format!("the run is incomplete: {why}"))),
+    );
+    findings.sort_by_key(|said| std::cmp::Reverse(said.state));
+    let left_out = findings.split_off(findings.len().min(FINDINGS));
+    if let Some(worst) = left_out.first() {
+        findings.push(said(worst.state, &format!("and {} more findings; the log has them", left_out.len())));
+    }
+    findings
 }
 
-fn matter(evaluation: &Evaluation, streaks: &Streaks, room: &mut usize) -> Matter {
+fn said(state: State, sentence: &str) -> Said {
+    Said { state, sentence: line(sentence, LINE) }
+}
+
+/// What is left of the bounds.
+struct Room {
+    words: usize,
+    rows: usize,
+}
+
+impl Room {
+    /// The text, where there is room for it.
+    fn words(&mut self, text: &str, bytes: usize) -> Option<String> {
+        let text = line(text, bytes);
+        self.words = self.words.checked_sub(text.len())?;
+        Some(text)
+    }
+}
+
+fn matter(evaluation: &Evaluation, streaks: &Streaks, room: &mut Room) -> Matter {
     let standing = match (&evaluation.outcome, evaluation.state()) {
         (Outcome::Skipped { .. }, _) | (_, None) => Standing::Skipped,
         (_, Some(State::Ok)) => Standing::Holds,
         (_, Some(State::Unknown)) => Standing::NotChecked,
         (_, Some(State::Warning | State::Critical)) => Standing::Violated,
     };
-    let mut rows = vec![];
-    for sample in evaluation.sample().iter().take(MOST_ROWS) {
-        let cells = sample.cells.iter().map(|(name, cell)| (cut(name, TEXT), cut(&cell::words(cell), TEXT)));
-        let row =
-            Row { cells: cells.collect(), reason: sample.reason.as_ref().map(|reason| cut(reason, TEXT)) };
-        let size = row.cells.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
-            + row.reason.as_ref().map_or(0, String::len);
-        let Some(left) = room.checked_sub(size) else { break };
-        *room = left;
-        rows.push(row);
-    }
     Matter {
         id: evaluation.id.clone(),
-        title: cut(&evaluation.title, TEXT),
         severity: evaluation.severity,
         standing,
         violations: evaluation.violations(),
-        errors: evaluation.errors().iter().take(5).map(|error| cut(error, 2 * TEXT)).collect(),
+        errors: errors(evaluation.errors(), room),
         failing_since: streaks.of(&evaluation.id).failing_since,
-        runbook: evaluation.runbook.as_ref().map(|runbook| cut(runbook, 2 * TEXT)),
-        owner: evaluation.owner.as_ref().map(|owner| cut(owner, TEXT)),
-        rows,
+        title: room.words(&evaluation.title, TEXT).unwrap_or_default(),
+        runbook: evaluation.runbook.as_ref().and_then(|runbook| room.words(runbook, LINE)),
+        owner: evaluation.owner.as_ref().and_then(|owner| room.words(owner, TEXT)),
+        rows: rows(evaluation.sample(), &mut room.rows),
     }
 }
+
+/// Never empty where there were errors: that not all was checked is what people must hear.
+fn errors(errors: &[String], room: &mut Room) -> Vec<String> {
+    let mut said: Vec<String> =
+        errors.iter().take(ERRORS).map_while(|error| room.words(error, LINE)).collect();
+    let left_out = errors.len() - said.len();
+    if left_out > 0 {
+        said.push(format!("{left_out} more; the log has them"));
+    }
+    said
+}
+
+fn rows(sample: &[SampleRow], room: &mut usize) -> Vec<Row> {
+    let mut own = ROWS_OF_ONE.min(*room);
+    let mut rows = vec![];
+    for row in sample.iter().take(MOST_ROWS).map(row) {
+        let cells = row.cells.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let size = cells + row.reason.as_ref().map_or(0, String::len);
+        let Some(left) = own.checked_sub(size) else { break };
+        own = left;
+        *room = room.saturating_sub(size);
+        rows.push(row);
+    }
+    rows
+}
+
+fn row(row: &SampleRow) -> Row {
+    let mut left = ROW;
+    let mut cells = vec![];
+    for (name, cell) in &row.cells {
+        let (name, words) = (value(name), value(&cell::words(cell)));
+        let Some(less) = left.checked_sub(name.len() + words.len()) else {
+            cells.push(("…".to_owned(), format!("{} more columns", row.cells.len() - cells.len())));
+            break;
+        };
+        left = less;
+        cells.push((name, words));
+    }
+    Row { cells, reason: row.reason.as_ref().map(|reason| value(reason)) }
+}
+
+/// A sentence. Cut first: nobody cleans megabytes for a line. Cut again: what is cleaned may be longer.
+fn line(text: &str, bytes: usize) -> String {
+    cut(&one_line(&cut(text, bytes)), bytes)
+}
+
+/// A value, as it is but for what cannot be seen.
+fn value(text: &str) -> String {
+    cut(&visible(&cut(text, TEXT)), TEXT)
+}
+
+#[cfg(test)]
+mod tests;
