@@ -1,5 +1,7 @@
 //! What does it take to hand a notice to people, and when has a channel proved that it took it?
 
+pub mod mail;
+
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
