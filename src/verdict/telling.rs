@@ -11,9 +11,9 @@ use super::notice::{Matter, Notice, Occasion, Standing};
 
 /// What an incident is about.
 ///
-/// The order is that in which people hear of them; the words ([`Topic::word`]) are those of the state file.
+/// The words ([`Topic::word`]) are those of the state file, where a topic is a key, too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[serde(into = "String", from = "String")]
 pub enum Topic {
     /// A run was started and left no record.
     Died,
@@ -21,22 +21,6 @@ pub enum Topic {
     NotChecked,
     /// An invariant is violated; its id.
     Invariant(String),
-}
-
-impl From<String> for Topic {
-    fn from(word: String) -> Self {
-        match word.as_str() {
-            "check-died" => Self::Died,
-            "not-checked" => Self::NotChecked,
-            _ => Self::Invariant(word),
-        }
-    }
-}
-
-impl From<Topic> for String {
-    fn from(topic: Topic) -> Self {
-        topic.word().to_owned()
-    }
 }
 
 impl Topic {
@@ -47,6 +31,22 @@ impl Topic {
             Self::Died => "check-died",
             Self::NotChecked => "not-checked",
             Self::Invariant(id) => id,
+        }
+    }
+}
+
+impl From<Topic> for String {
+    fn from(topic: Topic) -> Self {
+        topic.word().to_owned()
+    }
+}
+
+impl From<String> for Topic {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "check-died" => Self::Died,
+            "not-checked" => Self::NotChecked,
+            _ => Self::Invariant(word),
         }
     }
 }

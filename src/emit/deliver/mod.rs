@@ -3,6 +3,8 @@
 mod lock;
 mod pace;
 mod pass;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::rc::Rc;
