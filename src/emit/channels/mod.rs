@@ -1,12 +1,14 @@
 //! What does it take to hand a notice to people, and when has a channel proved that it took it?
 
 pub mod http;
+pub mod mail;
 pub mod pagerduty;
 pub mod slack;
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use self::mail::Mail;
 use self::pagerduty::PagerDuty;
 use self::slack::Slack;
 use crate::config::Settings;
@@ -45,6 +47,13 @@ pub fn open(settings: &Settings) -> Vec<Box<dyn Channel>> {
     let mut channels: Vec<Box<dyn Channel>> = Vec::new();
     channels.extend(Slack::from_settings(settings).map(|slack| Box::new(slack) as _));
     channels.extend(PagerDuty::from_settings(settings).map(|pagerduty| Box::new(pagerduty) as _));
+    match Mail::from_settings(settings) {
+        Ok(mail) => channels.extend(mail.map(|mail| Box::new(mail) as _)),
+        Err(error) => {
+            let (name, wish) = (ChannelName::Mail, Wish::Failures);
+            channels.push(Box::new(Broken { name, wish, why: error.to_string() }));
+        }
+    }
     channels
 }
 
