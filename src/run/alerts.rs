@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::cli::alert::Deliver;
 use crate::cli::runner::RunFlags;
@@ -20,6 +20,8 @@ use crate::emit::textfile;
 use crate::plain::plain;
 use crate::report;
 use crate::report::notice::Subject;
+use crate::report::run_text::counted;
+use crate::verdict::backlog::UNCLAIMED;
 use crate::verdict::invariants::Report;
 use crate::verdict::{Finding, State};
 
@@ -149,4 +151,33 @@ pub fn note_deaths(
         outbox.put(&report::notice::died(&subject, &sentence, now))?;
     }
     Ok(())
+}
+
+/// People should have heard within this time: a network that was away for a while is no alarm.
+const PATIENCE: TimeDelta = TimeDelta::hours(1);
+
+/// A finding for every channel that has not been told for too long; for `status`.
+pub fn overdue(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
+    let opened = Outbox::open_to_read(&settings.state_dir.value);
+    let backlogs = match opened.and_then(|outbox| outbox.counts()) {
+        Ok(backlogs) => backlogs,
+        // Nothing was ever to be told.
+        Err(StateError::Absent { .. }) => return vec![],
+        Err(error) => {
+            let sentence = format!("it is not known whether alerts wait: {error}");
+            return vec![Finding::new(State::Unknown, sentence)];
+        }
+    };
+    let late = backlogs.into_iter().filter_map(|backlog| {
+        let oldest = backlog.oldest_pending.filter(|oldest| now - *oldest > PATIENCE)?;
+        let waits = counted(backlog.pending, "alert");
+        let since = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Some(match backlog.channel.as_str() {
+            UNCLAIMED => {
+                format!("nobody has picked up {waits}, the oldest of {since}; does `alert flush` run?")
+            }
+            channel => format!("{channel} has not taken {waits}, the oldest of {since}; see `alert pending`"),
+        })
+    });
+    late.map(|sentence| Finding::new(State::Unknown, sentence)).collect()
 }

@@ -12,7 +12,7 @@ use self::mail::Mail;
 use self::pagerduty::PagerDuty;
 use self::slack::Slack;
 use crate::config::Settings;
-use crate::verdict::telling::{Message, Wish};
+use crate::verdict::telling::{Message, Topic, Wish};
 
 /// Where notices go; the words are those of `state.db` and of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +99,11 @@ pub trait Channel {
 
     /// Tries to hand over one part; ends by `deadline` at the latest.
     fn send<'a>(&'a self, message: &'a Message<'_>, part: &'a str, deadline: Instant) -> Attempt<'a>;
+
+    /// The incident that a part opens (true) or closes, where the far end keeps incidents.
+    fn opens(&self, _part: &str) -> Option<(Topic, bool)> {
+        None
+    }
 
     /// What would be sent, for people's eyes: no secret in it.
     fn preview(&self, message: &Message<'_>) -> String;

@@ -9,7 +9,7 @@ use super::{Answer, Attempt, Channel, ChannelName};
 use crate::config::endpoint::{ROUTING_KEY, is_routing_key};
 use crate::config::{Secret, SecretSource, Settings};
 use crate::report::pagerduty::events;
-use crate::verdict::telling::{Message, Wish};
+use crate::verdict::telling::{Message, Topic, Wish};
 
 const SETTING: &str = "PD_ROUTING_KEY";
 const URL_SETTING: &str = "PD_EVENTS_URL";
@@ -85,6 +85,11 @@ impl Channel for PagerDuty {
     /// Each failing run is told, and each recovery resolved: both are idempotent there.
     fn wish(&self) -> Wish {
         Wish::Failures
+    }
+
+    fn opens(&self, part: &str) -> Option<(Topic, bool)> {
+        let (action, topic) = part.split_once(':')?;
+        Some((Topic::from(topic.to_owned()), action == "trigger"))
     }
 
     fn parts(&self, message: &Message<'_>) -> Vec<String> {

@@ -206,7 +206,7 @@ impl Teller<'_> {
         let message = |now| Message { notice: &waiting.notice, telling, now };
         let mut refused: Option<String> = None;
         for part in channel.parts(&message(self.time.now())) {
-            if waiting.accepted.contains(&part) {
+            if waiting.accepted.contains(&part) || is_obsolete(waiting, &part, channel) {
                 continue;
             }
             if !self.time.wait(gap(name, self.parts_taken)).await {
@@ -273,6 +273,13 @@ impl Teller<'_> {
             self.passed.not_recorded.get_or_insert_with(|| error.to_string());
         }
     }
+}
+
+/// A later notice was told already, and said the opposite of this part: an incident that is over is not
+/// opened again, and one that lasts is not closed.
+fn is_obsolete(waiting: &Waiting, part: &str, channel: &dyn Channel) -> bool {
+    waiting.is_overtaken
+        && channel.opens(part).is_some_and(|(topic, opens)| waiting.told.open.contains_key(&topic) != opens)
 }
 
 /// The longest that a far end may ask to be left alone.
