@@ -264,3 +264,6 @@ pub(super) mod old {
         connection
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,13 +74,14 @@ struct Saved<'a> {
 
 impl Saved<'_> {
     fn notices(&mut self) -> rusqlite::Result<()> {
-        let Ok(mut one) = self.from.prepare(
-            "SELECT env, db_path, invocation_id, occasion, at_us, rescued, body FROM notices WHERE id = ?",
-        ) else {
+        let head = "SELECT env, db_path, invocation_id, occasion, at_us, rescued, body IS NULL FROM notices WHERE id = ?";
+        // Apart from the body, which lies on pages of its own.
+        let body = "SELECT body FROM notices WHERE id = ?";
+        let (Ok(mut head), Ok(mut body)) = (self.from.prepare(head), self.from.prepare(body)) else {
             return Ok(()); // no outbox in there
         };
         for id in self.numbers() {
-            let read = one.query_row([id], |row| {
+            let read = head.query_row([id], |row| {
                 let head = Head {
                     env: text(row, 0)?,
                     db_path: text(row, 1)?,
@@ -88,13 +89,13 @@ impl Saved<'_> {
                     occasion: notices::occasion(&text(row, 3)?).unwrap_or(Occasion::Run),
                     at_us: row.get(4)?,
                 };
-                // A body on a damaged page is one that says so.
-                let body = row.get::<_, Option<String>>(6).map_err(|_| ()).transpose();
-                Ok((head, row.get::<_, bool>(5)?, body))
+                Ok((head, row.get::<_, bool>(5)?, row.get::<_, bool>(6)?))
             });
-            let Ok((head, rescued, body)) = read else { continue };
-            let body = body
-                .map(|text| text.ok().filter(|t| notices::is_body(t)).unwrap_or_else(|| head.lost_body()));
+            let Ok((head, rescued, is_forgotten)) = read else { continue };
+            let body = (!is_forgotten).then(|| {
+                let read = body.query_row([id], |row| row.get::<_, String>(0)).ok();
+                read.filter(|text| notices::is_body(text)).unwrap_or_else(|| head.lost_body())
+            });
             if notices::insert(self.into, Some(id), &head, rescued, body.as_deref())?.is_some() {
                 self.last = self.last.max(id);
                 self.deliveries(id)?;
@@ -301,3 +302,6 @@ fn channel(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
         false => Err(rusqlite::Error::InvalidColumnName(word)),
     }
 }
+
+#[cfg(test)]
+mod tests;

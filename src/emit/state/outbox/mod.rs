@@ -289,4 +289,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -21,11 +21,11 @@ fn place() -> Place {
 }
 
 /// The night of that day of November.
-fn day(day: i64) -> DateTime<Utc> {
+pub(in crate::emit::state) fn day(day: i64) -> DateTime<Utc> {
     at("2025-10-31T07:00:00Z") + TimeDelta::days(day)
 }
 
-fn notice(occasion: Occasion, of: i64) -> Notice {
+pub(in crate::emit::state) fn notice(occasion: Occasion, of: i64) -> Notice {
     Notice {
         occasion,
         env: "production".into(),
@@ -41,26 +41,26 @@ fn notice(occasion: Occasion, of: i64) -> Notice {
     }
 }
 
-fn night(of: i64) -> Notice {
+pub(in crate::emit::state) fn night(of: i64) -> Notice {
     notice(Occasion::Run, of)
 }
 
-fn told(rows: u64) -> Told {
+pub(in crate::emit::state) fn told(rows: u64) -> Told {
     let open = [(Topic::Invariant("lane_overrides".into()), Some(rows))];
     Told { state: Some(State::Warning), open: open.into() }
 }
 
-fn telling(turn: Turn) -> Telling {
+pub(in crate::emit::state) fn telling(turn: Turn) -> Telling {
     Telling { word: Word::Fail, turns: vec![(Topic::NotChecked, turn)] }
 }
 
 impl Outbox {
-    fn put_night(&self, of: i64) -> i64 {
+    pub(in crate::emit::state) fn put_night(&self, of: i64) -> i64 {
         self.put(&night(of)).unwrap().unwrap()
     }
 
     /// The nights that wait for a channel, in the order in which it gets them.
-    fn nights(&self, channel: ChannelName) -> Vec<i64> {
+    pub(in crate::emit::state) fn nights(&self, channel: ChannelName) -> Vec<i64> {
         let (mut nights, mut after) = (vec![], 0);
         while let Some(waiting) = self.next(channel, after).unwrap() {
             nights.push((waiting.notice.at - day(0)).num_days());
@@ -69,17 +69,17 @@ impl Outbox {
         nights
     }
 
-    fn claimed(&self, channel: ChannelName, now: DateTime<Utc>) -> Vec<i64> {
+    pub(in crate::emit::state) fn claimed(&self, channel: ChannelName, now: DateTime<Utc>) -> Vec<i64> {
         self.claim(channel, now).unwrap();
         self.nights(channel)
     }
 
-    fn done(&self, channel: ChannelName, id: i64, now: DateTime<Utc>) {
+    pub(in crate::emit::state) fn done(&self, channel: ChannelName, id: i64, now: DateTime<Utc>) {
         self.accepted(channel, id, "", now).unwrap();
         self.settle(channel, id, &told(1)).unwrap();
     }
 
-    fn lines(&self) -> Vec<(i64, &'static str)> {
+    pub(in crate::emit::state) fn lines(&self) -> Vec<(i64, &'static str)> {
         let mut lines = vec![];
         self.pending(|line| lines.push((line.id, line.channel.map_or("unclaimed", ChannelName::word))))
             .unwrap();
