@@ -47,7 +47,7 @@ impl Poster {
     ) -> Result<Reply, Trouble> {
         let began = Instant::now();
         let end = tokio::time::Instant::from_std(deadline);
-        let too_late = || format!("within {}", human(deadline.saturating_duration_since(began)));
+        let too_late = || format!("within {}", about(deadline.saturating_duration_since(began)));
         let client = self.client(target)?;
         let request =
             client.post(target.url()).header(CONTENT_TYPE, "application/json").body(body.to_string());
@@ -65,7 +65,8 @@ impl Poster {
             torn: None,
         };
         match timeout_at(end, read(&mut response, &mut reply.body)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => reply.torn = Some("and more, which was not read".to_owned()),
             Ok(Err(error)) => reply.torn = Some(trouble::torn(&error, target)),
             Err(_) => reply.torn = Some(format!("the rest of the answer did not come {}", too_late())),
         }
@@ -116,14 +117,21 @@ fn asked(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     retry_after(text(RETRY_AFTER)?, text(DATE), now)
 }
 
-/// Reads the body to its end or to the most that is read of one.
-async fn read(response: &mut Response, body: &mut Vec<u8>) -> reqwest::Result<()> {
+/// Reads the body; whether to its end, or only the most that is read of one.
+async fn read(response: &mut Response, body: &mut Vec<u8>) -> reqwest::Result<bool> {
     while let Some(chunk) = response.chunk().await? {
         let room = MOST_READ.saturating_sub(body.len());
         body.extend(chunk.iter().take(room));
-        if chunk.len() >= room {
-            break;
+        if chunk.len() > room {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// A time that was given, without the moment that has gone since.
+fn about(given: Duration) -> String {
+    let step = if given < Duration::from_secs(1) { 10 } else { 1000 };
+    let millis = u64::try_from(given.as_millis()).unwrap_or(u64::MAX);
+    human(Duration::from_millis(millis.saturating_add(step / 2) / step * step))
 }

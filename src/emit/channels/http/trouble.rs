@@ -68,7 +68,7 @@ fn cause(error: &reqwest::Error) -> String {
             return of_tls(tls);
         }
         if let Some(system) = error.downcast_ref::<io::Error>() {
-            if let Some(tls) = system.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = tls_within(system) {
                 return of_tls(tls);
             }
             if system.kind() == io::ErrorKind::UnexpectedEof {
@@ -85,6 +85,12 @@ fn cause(error: &reqwest::Error) -> String {
         Some(words) => plain(&words),
         None => innermost,
     }
+}
+
+/// An error of TLS travels in one of the system, or in two; `source` steps over it.
+fn tls_within(error: &io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref().or_else(|| tls_within(inner.downcast_ref()?))
 }
 
 fn of_tls(error: &rustls::Error) -> String {
