@@ -7,11 +7,15 @@ pub mod explain;
 pub mod exposition;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod fixture_alerts;
 pub mod gauges;
 #[cfg(test)]
 pub(crate) mod golden;
 pub mod json;
 pub mod log;
+pub mod message;
+pub mod mrkdwn;
 pub mod not_checked;
 pub mod notice;
 pub mod pagerduty;
