@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "clippy.toml spares functions marked as tests alone")]
 
 pub mod exposition;
+pub mod promql;
 pub mod real;
 
 use std::ffi::OsStr;

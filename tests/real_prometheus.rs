@@ -1,0 +1,53 @@
+//! Do Prometheus' own tools and daemons take what we ship? From Debian's packages.
+#![allow(clippy::expect_used, reason = "clippy.toml spares functions marked as tests alone")]
+
+mod common;
+
+use common::finish;
+use common::real::beside_systemd;
+
+const PACKAGES: [&str; 2] = ["--packages", "prometheus prometheus-alertmanager prometheus-node-exporter"];
+
+/// Runs a line of shell in `deployment/prometheus`; `None` where it is skipped.
+#[track_caller]
+fn in_our_folder(line: &str) -> Option<common::Finished> {
+    let mut command = beside_systemd(&PACKAGES, "sh")?;
+    Some(finish(command.args(["-ec", &format!("cd deployment/prometheus; {line}")])))
+}
+
+#[test]
+fn promtool_finds_no_fault_with_the_rules() {
+    let check = "promtool check rules --lint=all --lint-fatal plms-alerts.rules.yml plms-recording.rules.yml";
+    let Some(seen) = in_our_folder(check) else { return };
+    seen.expect_status(0).expect_stdout("SUCCESS: 19 rules found").expect_stdout("SUCCESS: 10 rules found");
+}
+
+#[test]
+fn every_rule_speaks_and_is_silent_when_it_should() {
+    let Some(seen) = in_our_folder("promtool test rules plms-rules.test.yml") else { return };
+    seen.expect_status(0).expect_stdout("SUCCESS");
+}
+
+#[test]
+fn a_rule_that_is_broken_is_seen_to_be() {
+    // A limit of 27 hours: the night of 26 passes in silence.
+    let broken = "cp plms-*.yml /tmp; cd /tmp; sed -i 's/25.5 \\* 3600/27 * 3600/' plms-alerts.rules.yml; \
+                  promtool test rules plms-rules.test.yml";
+    let Some(seen) = in_our_folder(broken) else { return };
+    seen.expect_status(1).expect_stderr("alertname: PlmsInvariantsStale, time: 1d1h35m");
+}
+
+#[test]
+fn what_is_critical_wakes_somebody_and_everything_reaches_the_operators() {
+    let route = "amtool check-config alertmanager.example.yml; \
+                 amtool config routes test --config.file=alertmanager.example.yml";
+    for (labels, receivers) in [
+        ("alertname=PlmsInvariantsStale severity=critical", "on-call,operators"),
+        ("alertname=PlmsInvariantViolated severity=warning", "operators"),
+        ("alertname=SomebodyElses severity=critical", "operators"),
+    ] {
+        let Some(seen) = in_our_folder(&format!("{route} {labels}")) else { return };
+        let seen = seen.expect_status(0);
+        assert_eq!(seen.stdout.lines().last(), Some(receivers), "{seen:#}");
+    }
+}
