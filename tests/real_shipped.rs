@@ -1,0 +1,91 @@
+//! Does what we ship for Nagios, Icinga 2, NRPE and a shell work as it lies there? With the real ones.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "clippy.toml spares test functions alone")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::finish;
+use common::real::{beside_systemd, folder};
+
+/// Runs one of the scripts in `tests/real`; `None` where it is skipped.
+#[track_caller]
+fn shipped(packages: &str, script: &str) -> Option<common::Finished> {
+    let programs = Path::new(env!("CARGO_BIN_EXE_plms-invariants")).parent().expect("a folder of programs");
+    let mut command = beside_systemd(&["--packages", packages], folder().join(script))?;
+    Some(finish(command.arg(programs)).expect_status(0))
+}
+
+/// Per host and its unit's name: what timer, exit and freshness probe must say of it.
+const STATES: [(&str, [u8; 3]); 5] = [
+    ("plms", [0, 2, 0]),
+    ("good", [0, 0, 0]),
+    ("loose", [1, 1, 0]),
+    ("failed", [2, 2, 0]),
+    ("never", [0, 3, 3]),
+];
+
+const WORDS: [&str; 4] = ["OK", "WARNING", "CRITICAL", "UNKNOWN"];
+
+/// Every service as (host, description) with its state and its text, against what it must be.
+#[track_caller]
+fn expect_states(services: &BTreeMap<(String, String), (String, String)>, seen: &common::Finished) {
+    let mut shown = 0;
+    for (host, states) in STATES {
+        for (probe, state) in ["timer", "exit", "freshness"].into_iter().zip(states) {
+            let service = services.get(&(host.to_owned(), format!("PLMS {probe}")));
+            let (got, text) = service.unwrap_or_else(|| panic!("{probe} of {host} is not there\n{seen:#}"));
+            assert_eq!(*got, state.to_string(), "{probe} of {host}: {text}\n{seen:#}");
+            let begin = format!("PLMS {} {}: ", probe.to_uppercase(), WORDS[usize::from(state)]);
+            assert!(text.starts_with(&begin), "{probe} of {host}: {text}");
+            shown |= 1 << state;
+        }
+    }
+    assert_eq!(shown, 0b1111, "not every state was shown once");
+    let (state, text) = &services[&("plms".to_owned(), "PLMS invariants".to_owned())];
+    assert_eq!(state, "2", "{text}");
+    assert!(text.starts_with("PLMS INVARIANTS CRITICAL: field: "), "{text}");
+    assert!(text.contains("calibration_pollution (2)"), "{text}");
+}
+
+#[test]
+fn nagios_takes_the_shipped_configuration_and_shows_every_state() {
+    let Some(seen) = shipped("nagios4-core sudo", "nagios-shipped") else { return };
+    assert!(seen.stderr.contains("Total Errors:   0"), "{seen:#}");
+    let blocks = seen.stdout.split("servicestatus {\n").skip(1).filter_map(|b| b.split("\n\t}").next());
+    let services = blocks.map(|block| {
+        let of: BTreeMap<_, _> = block.lines().filter_map(|line| line.trim().split_once('=')).collect();
+        let key = (of["host_name"].to_owned(), of["service_description"].to_owned());
+        (key, (of["current_state"].to_owned(), of["plugin_output"].to_owned()))
+    });
+    expect_states(&services.collect(), &seen);
+}
+
+#[test]
+fn the_shell_lines_under_dash_and_the_nrpe_snippet_tell_every_state() {
+    let Some(seen) = shipped("sudo", "shell-shipped") else { return };
+    let mut expected = vec!["good exit status 0".to_owned()];
+    for (name, word) in
+        [("loose", "WARNING"), ("failed", "CRITICAL"), ("never", "UNKNOWN"), ("plms-invariants", "CRITICAL")]
+    {
+        expected.push(format!("{name} exit status 1"));
+        expected.push(format!("{name}: PLMS: the last run of {name}.service was not clean"));
+        expected.push(format!("{name}: PLMS: {word}: {name}.service"));
+    }
+    expected.push("failed: PLMS: failed.timer will not run its job".to_owned());
+    expected.push("never: PLMS: never.service has not run in 25 hours".to_owned());
+    for line in &expected {
+        assert!(seen.stdout.lines().any(|said| said == line), "{line}\n{seen:#}");
+    }
+    assert!(!seen.stdout.contains("good: "), "{seen:#}");
+    for (probe, begin) in [
+        ("timer", "0: PLMS TIMER OK: "),
+        ("exit", "2: PLMS EXIT CRITICAL: "),
+        ("freshness", "0: PLMS FRESHNESS OK: "),
+        ("status", "2: PLMS INVARIANTS CRITICAL: field: "),
+    ] {
+        let begin = format!("nrpe check_plms_{probe} {begin}");
+        assert!(seen.stdout.lines().any(|said| said.starts_with(&begin)), "{begin}\n{seen:#}");
+    }
+}
