@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::finish;
@@ -49,17 +49,61 @@ fn expect_states(services: &BTreeMap<(String, String), (String, String)>, seen: 
     assert!(text.contains("calibration_pollution (2)"), "{text}");
 }
 
-#[test]
-fn nagios_takes_the_shipped_configuration_and_shows_every_state() {
-    let Some(seen) = shipped("nagios4-core sudo", "nagios-shipped") else { return };
-    assert!(seen.stderr.contains("Total Errors:   0"), "{seen:#}");
-    let blocks = seen.stdout.split("servicestatus {\n").skip(1).filter_map(|b| b.split("\n\t}").next());
-    let services = blocks.map(|block| {
+/// What a status.dat says: state and text by host and description.
+fn services(status_dat: &str) -> BTreeMap<(String, String), (String, String)> {
+    let blocks =
+        status_dat.split("servicestatus {\n").skip(1).filter_map(|block| block.split("\n\t}").next());
+    let of = blocks.map(|block| {
         let of: BTreeMap<_, _> = block.lines().filter_map(|line| line.trim().split_once('=')).collect();
         let key = (of["host_name"].to_owned(), of["service_description"].to_owned());
         (key, (of["current_state"].to_owned(), of["plugin_output"].to_owned()))
     });
-    expect_states(&services.collect(), &seen);
+    of.collect()
+}
+
+#[test]
+fn nagios_takes_the_shipped_configuration_and_shows_every_state() {
+    let Some(seen) = shipped("nagios4-core sudo", "nagios-shipped") else { return };
+    assert!(seen.stderr.contains("Total Errors:   0"), "{seen:#}");
+    expect_states(&services(&seen.stdout), &seen);
+}
+
+#[test]
+fn icinga_takes_the_shipped_configuration_and_shows_every_state() {
+    let Some(seen) = shipped("icinga2-bin monitoring-plugins-basic sudo", "icinga-shipped") else { return };
+    let (before, after) = seen.stdout.split_once("=== handed in").expect("both are there");
+    expect_states(&services(before), &seen);
+    let handed_in = |text| services(text)[&("plms".to_owned(), "PLMS handed in".to_owned())].clone();
+    let silence = "PLMS INVARIANTS UNKNOWN: nothing was handed in for 25.5 hours";
+    assert_eq!(handed_in(before), ("3".to_owned(), silence.to_owned()), "{seen:#}");
+    assert_eq!(handed_in(after), ("2".to_owned(), "handed in".to_owned()), "{seen:#}");
+}
+
+#[test]
+fn icinga_s_commands_have_every_argument_of_the_probes() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deployment/icinga2/plms.conf");
+    let shipped = std::fs::read_to_string(shipped).expect("it is shipped");
+    let (common, own) = shipped.split_once("object CheckCommand").expect("commands follow the template");
+    let own: Vec<_> = own.split("object CheckCommand").collect();
+    for (probe, own) in [
+        env!("CARGO_BIN_EXE_check_plms_timer"),
+        env!("CARGO_BIN_EXE_check_plms_exit"),
+        env!("CARGO_BIN_EXE_check_plms_freshness"),
+    ]
+    .into_iter()
+    .zip(own)
+    {
+        let help = finish(std::process::Command::new(probe).arg("--help")).stdout;
+        let flags = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        let flags: BTreeSet<_> =
+            flags.map(|flag| flag.trim_matches(|c: char| c != '-' && !c.is_alphabetic())).collect();
+        assert!(flags.len() > 8, "{help}");
+        for flag in flags.into_iter().filter(|flag| !["help", "version", "output", "verbose"].contains(flag))
+        {
+            let line = format!("\"--{flag}\" = ");
+            assert!(common.contains(&line) || own.contains(&line), "{probe}: {flag} is missing");
+        }
+    }
 }
 
 #[test]
