@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::dashboard::{expressions, list, shipped};
 use common::exposition::Exposition;
 use common::promql::metrics;
 
@@ -141,5 +142,75 @@ fn the_names_of_older_dashboards_live_on() {
         "status_history",
     ] {
         assert!(known.contains(&format!("plms_invariants_{name}")), "{name} is gone");
+    }
+}
+
+#[test]
+fn every_panel_asks_for_metrics_that_are_written_or_recorded() {
+    let mut known = written();
+    known.extend(said(&text(RECORDING), "record:"));
+    let dashboard = shipped();
+    let asked = expressions(&dashboard);
+    assert!(asked.len() >= 20, "{asked:#?}");
+    for expression in &asked {
+        assert!(!expression.contains('$'), "a variable that the dashboard does not have: {expression}");
+        expect_known(expression, &known);
+    }
+    for variable in list(&dashboard["templating"]["list"]) {
+        if let Some(query) = variable["definition"].as_str() {
+            let series = query.split_once('(').expect("label_values(…)").1;
+            let named = known.iter().any(|name| series.contains(name.as_str()));
+            assert!(named, "{query} asks for no metric that is written");
+        }
+    }
+}
+
+#[test]
+fn every_panel_says_what_it_shows_and_takes_the_reader_s_data_source() {
+    let dashboard = shipped();
+    let variables: Vec<_> =
+        list(&dashboard["templating"]["list"]).iter().filter_map(|v| v["name"].as_str()).collect();
+    assert_eq!(variables, ["datasource", "env", "instance"]);
+    let mut titles = Vec::new();
+    for panel in list(&dashboard["panels"]) {
+        let title = panel["title"].as_str().expect("a title");
+        assert!(panel["description"].as_str().is_some_and(|text| text.len() > 20), "{title}: no description");
+        assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{title}: no unit");
+        // Absent is not zero, and not a blank that looks like peace.
+        assert_eq!(panel["fieldConfig"]["defaults"]["noValue"], "not known", "{title}");
+        let targets = list(&panel["targets"]);
+        assert!(!targets.is_empty(), "{title} shows nothing");
+        for part in targets.iter().chain([panel]) {
+            assert_eq!(part["datasource"]["uid"], "${datasource}", "{title}");
+        }
+        titles.push(title);
+    }
+    for wanted in [
+        "State of the last run",
+        "Violations by invariant",
+        "Last run",
+        "Clean runs of 30 days",
+        "Time to fix",
+        "History of invariants",
+        "Duration of a run",
+        "Probes",
+        "Alerts that wait",
+    ] {
+        assert!(titles.contains(&wanted), "{wanted} is not among {titles:?}");
+    }
+}
+
+#[test]
+fn no_two_panels_lie_on_each_other() {
+    let dashboard = shipped();
+    let mut taken = BTreeSet::new();
+    for panel in list(&dashboard["panels"]) {
+        let place = |key: &str| panel["gridPos"][key].as_u64().expect("a number");
+        assert!(place("x") + place("w") <= 24, "{}: wider than the page", panel["title"]);
+        for x in place("x")..place("x") + place("w") {
+            for y in place("y")..place("y") + place("h") {
+                assert!(taken.insert((x, y)), "{} lies on another at {x}, {y}", panel["title"]);
+            }
+        }
     }
 }

@@ -3,6 +3,10 @@
 
 mod common;
 
+use std::fs;
+use std::path::Path;
+
+use common::dashboard::{expressions, shipped};
 use common::finish;
 use common::real::beside_systemd;
 
@@ -35,6 +39,21 @@ fn a_rule_that_is_broken_is_seen_to_be() {
                   promtool test rules plms-rules.test.yml";
     let Some(seen) = in_our_folder(broken) else { return };
     seen.expect_status(1).expect_stderr("alertname: PlmsInvariantsStale, time: 1d1h35m");
+}
+
+#[test]
+fn promtool_understands_every_panel_of_the_dashboard() {
+    let mut rules = "groups: [{ name: panels, rules: [\n".to_owned();
+    for (nth, expression) in expressions(&shipped()).iter().enumerate() {
+        // JSON is YAML.
+        let expression = serde_json::Value::from(expression.as_str());
+        rules += &format!("{{ record: panel_{nth}, expr: {expression} }},\n");
+    }
+    rules += "] }]\n";
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("panels.rules.yml");
+    fs::write(&file, rules).expect("target/tmp is writable");
+    let Some(seen) = in_our_folder(&format!("promtool check rules {}", file.display())) else { return };
+    seen.expect_status(0).expect_stdout("SUCCESS");
 }
 
 #[test]
