@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::dashboard::{expressions, shipped};
 use common::finish;
-use common::real::beside_systemd;
+use common::real::{beside_systemd, folder};
 
 const PACKAGES: [&str; 2] = ["--packages", "prometheus prometheus-alertmanager prometheus-node-exporter"];
 
@@ -68,5 +68,25 @@ fn what_is_critical_wakes_somebody_and_everything_reaches_the_operators() {
         let Some(seen) = in_our_folder(&format!("{route} {labels}")) else { return };
         let seen = seen.expect_status(0);
         assert_eq!(seen.stdout.lines().last(), Some(receivers), "{seen:#}");
+    }
+}
+
+#[test]
+fn from_a_violation_in_the_registry_to_a_message_and_back_to_green() {
+    let packages = ["--packages", "prometheus prometheus-alertmanager prometheus-node-exporter sqlite3"];
+    let Some(mut command) = beside_systemd(&packages, folder().join("prometheus-story")) else { return };
+    let programs = Path::new(env!("CARGO_BIN_EXE_plms-invariants")).parent().expect("a folder of programs");
+    let seen = finish(command.arg(programs)).expect_status(0);
+    for told in [
+        "PLMS INVARIANTS CRITICAL: field: 3 of 8 invariants violated by 4 rows",
+        "a message: A critical invariant of the registry is violated",
+        "a message: An invariant of the registry is violated",
+        "firing: PlmsInvariantViolatedCritical calibration_pollution",
+        "firing: PlmsInvariantViolated kpi_formulas",
+        "PLMS INVARIANTS OK: field: ",
+        "two messages: resolved",
+        "PlmsTextfileError is pending",
+    ] {
+        assert!(seen.stdout.contains(told), "{told}\n{seen:#}");
     }
 }
