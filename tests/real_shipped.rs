@@ -1,5 +1,10 @@
 //! Does what we ship for Nagios, Icinga 2, NRPE and a shell work as it lies there? With the real ones.
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "clippy.toml spares test functions alone")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "clippy.toml spares tests alone"
+)]
 
 mod common;
 
