@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -47,7 +48,7 @@ fn promtool_understands_every_panel_of_the_dashboard() {
     for (nth, expression) in expressions(&shipped()).iter().enumerate() {
         // JSON is YAML.
         let expression = serde_json::Value::from(expression.as_str());
-        rules += &format!("{{ record: panel_{nth}, expr: {expression} }},\n");
+        writeln!(rules, "{{ record: panel_{nth}, expr: {expression} }},").expect("a String takes it");
     }
     rules += "] }]\n";
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("panels.rules.yml");

@@ -1,10 +1,5 @@
 //! Does what we ship for Nagios, Icinga 2, NRPE and a shell work as it lies there? With the real ones.
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "clippy.toml spares tests alone"
-)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "clippy.toml spares tests")]
 
 mod common;
 
@@ -68,9 +63,25 @@ fn services(status_dat: &str) -> BTreeMap<(String, String), (String, String)> {
 
 #[test]
 fn nagios_takes_the_shipped_configuration_and_shows_every_state() {
-    let Some(seen) = shipped("nagios4-core sudo", "nagios-shipped") else { return };
+    let Some(seen) = shipped("nagios4-core nagios4-cgi sudo", "nagios-shipped") else { return };
     assert!(seen.stderr.contains("Total Errors:   0"), "{seen:#}");
-    expect_states(&services(&seen.stdout), &seen);
+    let (status_dat, page) = seen.stdout.split_once("=== page").expect("both are there");
+    expect_states(&services(status_dat), &seen);
+
+    // What a person sees: kept, so that it can be looked at.
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nagios-services.html");
+    std::fs::write(kept, page).expect("target/tmp is writable");
+    for state in WORDS {
+        assert!(page.contains(&format!(">{state}</td>")), "{state} is not on the page\n{page}");
+    }
+    for text in [
+        "PLMS TIMER WARNING: loose.timer",
+        "PLMS EXIT CRITICAL: failed.service",
+        "PLMS FRESHNESS UNKNOWN: never.service",
+        "PLMS INVARIANTS CRITICAL: field: 3 of 8 invariants violated by 4 rows",
+    ] {
+        assert!(page.contains(text), "{text} is not on the page\n{page}");
+    }
 }
 
 #[test]
