@@ -61,12 +61,26 @@ fn services(status_dat: &str) -> BTreeMap<(String, String), (String, String)> {
     of.collect()
 }
 
+/// After the repair the run was OK, and that is what is shown of it.
+#[track_caller]
+fn expect_green(status_dat: &str, seen: &common::Finished) {
+    let services = services(status_dat);
+    for (service, begin) in
+        [("PLMS exit", "PLMS EXIT OK: "), ("PLMS invariants", "PLMS INVARIANTS OK: field: 8 invariants hold")]
+    {
+        let (state, text) = &services[&("plms".to_owned(), service.to_owned())];
+        assert!(state == "0" && text.starts_with(begin), "{service}: {state}: {text}\n{seen:#}");
+    }
+}
+
 #[test]
-fn nagios_takes_the_shipped_configuration_and_shows_every_state() {
-    let Some(seen) = shipped("nagios4-core nagios4-cgi sudo", "nagios-shipped") else { return };
+fn nagios_shows_every_state_by_the_shipped_configuration_and_green_after_the_repair() {
+    let Some(seen) = shipped("nagios4-core nagios4-cgi sqlite3 sudo", "nagios-shipped") else { return };
     assert!(seen.stderr.contains("Total Errors:   0"), "{seen:#}");
     let (status_dat, page) = seen.stdout.split_once("=== page").expect("both are there");
     expect_states(&services(status_dat), &seen);
+    let (page, repaired) = page.split_once("=== repaired").expect("the repair is there");
+    expect_green(repaired, &seen);
 
     // What a person sees: kept, so that it can be looked at.
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nagios-services.html");
@@ -85,10 +99,14 @@ fn nagios_takes_the_shipped_configuration_and_shows_every_state() {
 }
 
 #[test]
-fn icinga_takes_the_shipped_configuration_and_shows_every_state() {
-    let Some(seen) = shipped("icinga2-bin monitoring-plugins-basic sudo", "icinga-shipped") else { return };
+fn icinga_shows_every_state_by_the_shipped_configuration_and_green_after_the_repair() {
+    let Some(seen) = shipped("icinga2-bin monitoring-plugins-basic sqlite3 sudo", "icinga-shipped") else {
+        return;
+    };
     let (before, after) = seen.stdout.split_once("=== handed in").expect("both are there");
     expect_states(&services(before), &seen);
+    let (after, repaired) = after.split_once("=== repaired").expect("the repair is there");
+    expect_green(repaired, &seen);
     let handed_in = |text| services(text)[&("plms".to_owned(), "PLMS handed in".to_owned())].clone();
     let silence = "PLMS INVARIANTS UNKNOWN: nothing was handed in for 25.5 hours";
     assert_eq!(handed_in(before), ("3".to_owned(), silence.to_owned()), "{seen:#}");
