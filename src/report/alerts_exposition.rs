@@ -43,3 +43,29 @@ pub fn render(backlogs: &[Backlog]) -> Option<String> {
     }
     Some(gauges.render())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::at;
+    use crate::report::golden;
+
+    fn backlog(channel: &str, pending: u64, oldest: Option<&str>, last: Option<&str>) -> Backlog {
+        Backlog {
+            env: "production".into(),
+            channel: channel.into(),
+            pending,
+            oldest_pending: oldest.map(at),
+            last_delivery: last.map(at),
+        }
+    }
+
+    #[test]
+    fn what_waits_reads_as_contracted() {
+        let backlogs = [
+            backlog("slack", 0, None, Some("2025-11-06T07:00:04Z")),
+            backlog("mail", 2, Some("2025-11-05T07:00:03.412Z"), None),
+        ];
+        golden::compare_file("textfile/plms_alerts.prom", &render(&backlogs).unwrap());
+    }
+}

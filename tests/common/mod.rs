@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "clippy.toml spares functions marked as tests alone")]
 
+pub mod dashboard;
 pub mod exposition;
+pub mod promql;
 pub mod real;
 
 use std::ffi::OsStr;
