@@ -66,6 +66,17 @@ fn a_file_system_that_hangs_holds_no_probe_beyond_its_time() {
 }
 
 #[test]
+fn a_panic_is_one_unknown_line_however_the_program_is_linked() {
+    let fake = FakeSystemd::serve(Manners::Good, well());
+    let runner = ("PLMS INVARIANTS", env!("CARGO_BIN_EXE_plms-invariants"));
+    for (name, program) in PROBES.into_iter().chain([runner]) {
+        let seen = finish(&mut fake.program_that_panics(program, &[]));
+        is_one_unknown(&seen, name, "internal error at ");
+        assert_eq!(seen.stdout.lines().count(), 1, "{seen:#}");
+    }
+}
+
+#[test]
 fn no_bus_is_unknown_and_says_what_to_look_for() {
     let fake = FakeSystemd::serve(Manners::Good, []);
     for (name, probe) in PROBES {

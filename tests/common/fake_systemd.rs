@@ -225,6 +225,13 @@ impl FakeSystemd {
         command
     }
 
+    /// A program whose runtime panics as soon as it wants to know the time.
+    pub fn program_that_panics(&self, path: &str, args: &[&str]) -> Command {
+        let mut command = self.probe(path, args);
+        command.env("LD_PRELOAD", preload()).env("TEST_NO_CLOCK", "1");
+        command
+    }
+
     /// Runs a probe to its end.
     pub fn ask(&self, path: &str, args: &[&str]) -> Finished {
         finish(&mut self.probe(path, args))
