@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::probe_units;
 use crate::cli::{Output, OutputFormat};
 use crate::emit::textfile;
-use crate::observe::bus::{self, Bus, BusError, Names, Stage, Target};
+use crate::observe::bus::{self, BusError, Names, Stage, Target};
 use crate::plain::plain;
 use crate::report::probe::{Probe, ProbeReport, UnitReport};
 use crate::report::text::one_line;
@@ -84,14 +84,9 @@ impl Request {
 pub fn run(request: &Request, out: &mut Output) -> State {
     let stage = Stage::default();
     stage.begin("starting");
-    let name = request.question.probe().name();
-    let speaks = Arc::new(AtomicBool::new(false));
-    if let Err(error) = watch(name, request.timeout, stage.clone(), Arc::clone(&speaks)) {
-        out.say(&format!("{name} UNKNOWN: cannot start a thread: {error}\n"));
-        return State::Unknown;
-    }
-    let (verdict, said) = work(request, &stage);
-    if speaks.swap(true, Ordering::SeqCst) {
+    let mut watch = Watch::new(request, &stage);
+    let (verdict, said) = work(request, &stage, &mut watch);
+    if watch.speaks.swap(true, Ordering::SeqCst) {
         // Time is up, and whoever says so ends the process.
         loop {
             std::thread::park();
@@ -101,24 +96,43 @@ pub fn run(request: &Request, out: &mut Output) -> State {
     verdict
 }
 
-/// Beside the deadline of the conversation, one around what no runtime can interrupt: a status file or a
+/// Beside the deadline of the conversation, one around what nothing can interrupt: a zone, a status file or a
 /// textfile on a file system that hangs. Whoever sets `speaks` first has the word.
-fn watch(
+struct Watch {
     name: &'static str,
     timeout: Duration,
+    end: Instant,
     stage: Stage,
     speaks: Arc<AtomicBool>,
-) -> std::io::Result<()> {
-    let watch = move || {
+    begun: Option<std::io::Result<()>>,
+}
+
+impl Watch {
+    fn new(request: &Request, stage: &Stage) -> Self {
+        let (name, timeout) = (request.question.probe().name(), request.timeout);
         let end = Instant::now() + timeout;
-        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            std::thread::park_timeout(left);
+        Self { name, timeout, end, stage: stage.clone(), speaks: Arc::default(), begun: None }
+    }
+
+    /// Begins to watch, if that has not been done: a thread takes its time, too, and while systemd thinks there
+    /// is some.
+    fn begin(&mut self) {
+        if self.begun.is_some() {
+            return;
         }
-        if !speaks.swap(true, Ordering::SeqCst) {
-            time_is_up(name, timeout, &stage);
-        }
-    };
-    std::thread::Builder::new().stack_size(64 << 10).spawn(watch).map(drop)
+        let (name, timeout, end) = (self.name, self.timeout, self.end);
+        let (stage, speaks) = (self.stage.clone(), Arc::clone(&self.speaks));
+        let watch = move || {
+            while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                std::thread::park_timeout(left);
+            }
+            if !speaks.swap(true, Ordering::SeqCst) {
+                time_is_up(name, timeout, &stage);
+            }
+        };
+        let begun = std::thread::Builder::new().stack_size(64 << 10).spawn(watch);
+        self.begun = Some(begun.map(drop));
+    }
 }
 
 #[expect(clippy::exit, reason = "the main thread hangs in a system call, and nothing else ends the process")]
@@ -141,9 +155,9 @@ fn read_clock(target: &Target) -> Clock {
     Clock { realtime: super::clock(), monotonic: is_here.then_some(monotonic) }
 }
 
-fn work(request: &Request, stage: &Stage) -> (State, String) {
+fn work(request: &Request, stage: &Stage, watch: &mut Watch) -> (State, String) {
     let begun = Instant::now();
-    let answers = converse(request, stage);
+    let answers = converse(request, stage, watch);
     let now = read_clock(&request.target);
     let took = begun.elapsed();
     let probe = request.question.probe();
@@ -181,29 +195,36 @@ pub(super) enum ObserveError {
     Bus(#[from] BusError),
     #[error("no answer within {limit} while {stage}")]
     Timeout { limit: String, stage: &'static str },
-    #[error("cannot start asking: {}", plain(.0))]
-    Runtime(#[from] std::io::Error),
+    #[error("cannot start a thread: {}", plain(.0))]
+    Thread(#[from] std::io::Error),
 }
 
-fn converse(request: &Request, stage: &Stage) -> Answers {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+fn converse(request: &Request, stage: &Stage, watch: &mut Watch) -> Answers {
     let asked = match request.question {
         Question::Timer(_) => bus::Asked::Timer,
         Question::Exit(_) => bus::Asked::Exit,
         Question::Freshness { .. } => bus::Asked::Freshness,
     };
-    let limit = patience(request.timeout);
-    let answers = runtime.block_on(async {
-        let conversation = async {
-            let mut bus = Bus::open(&request.target, stage.clone(), limit / 2).await?;
-            bus::observe(&mut bus, &request.names, asked).await
-        };
-        tokio::time::timeout(limit, conversation).await
-    });
-    // What is still in flight is nobody's concern any more.
-    runtime.shutdown_background();
-    let limit = crate::verdict::duration::human(request.timeout);
-    Ok(answers.map_err(|_| ObserveError::Timeout { limit, stage: stage.current() })??)
+    let answers = bus::converse(
+        &request.target,
+        request.names.are_many(),
+        stage,
+        patience(request.timeout),
+        &mut || watch.begin(),
+        |bus| bus::observe(bus, &request.names, asked),
+    );
+    // From here on there are files, whoever answered.
+    watch.begin();
+    if let Some(Err(error)) = watch.begun.take() {
+        return Err(error.into());
+    }
+    answers.map_err(|error| match error {
+        BusError::Silent => {
+            let limit = crate::verdict::duration::human(request.timeout);
+            ObserveError::Timeout { limit, stage: stage.current() }
+        }
+        other => other.into(),
+    })
 }
 
 fn unexpected(request: &Request, units: &[UnitReport]) -> Option<Finding> {

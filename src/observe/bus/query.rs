@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::properties::{Properties, Value};
 use super::questions::{self, MANAGER, Property, TIMER};
 use super::units::{self, Listed, Names};
-use super::{Body, Bus, BusError, Call, Refusal};
+use super::{Answer, Body, Bus, BusError, Call, Refusal};
 use crate::verdict::clock::Stamp;
 use crate::verdict::job::Job;
 use crate::verdict::timer::Timer;
@@ -49,12 +49,12 @@ pub(super) struct Answers {
 ///
 /// # Errors
 /// The conversation as a whole failed; what concerns one unit alone is in its own place.
-pub async fn observe(
-    bus: &mut Bus,
+pub fn observe(
+    bus: &mut Bus<'_>,
     names: &Names,
     asked: Asked,
 ) -> Result<Vec<(String, Result<Seen, BusError>)>, BusError> {
-    let units = bus.expand(names).await?;
+    let units = bus.expand(names)?;
     bus.stage("asking systemd");
     let mut answers = Answers::new(asked, bus.is_remote());
     // A timer and its job mostly share a name; where they do not, the answer says so.
@@ -64,14 +64,14 @@ pub async fn observe(
         None => Some(format!("{}.timer", unit.strip_suffix(".service").unwrap_or(unit))),
     });
     let first = units.iter().cloned().chain(partners).collect();
-    answers.fetch(bus, &units, first).await?;
+    answers.fetch(bus, &units, first)?;
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
-    answers.fetch(bus, &[], related).await?;
-    answers.fetch_details(bus).await?;
+    answers.fetch(bus, &[], related)?;
+    answers.fetch_details(bus)?;
     // Timers tell what a service does not remember, and which they are it has said only now.
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
-    if answers.fetch(bus, &[], related).await? {
-        answers.fetch_details(bus).await?;
+    if answers.fetch(bus, &[], related)? {
+        answers.fetch_details(bus)?;
     }
     Ok(units.iter().flat_map(|unit| answers.seen(bus, unit)).collect())
 }
@@ -90,7 +90,7 @@ impl Answers {
     }
 
     /// The first round for units that are not known yet; says whether there were any.
-    async fn fetch(&mut self, bus: &mut Bus, given: &[String], names: Vec<String>) -> Result<bool, BusError> {
+    fn fetch(&mut self, bus: &mut Bus<'_>, given: &[String], names: Vec<String>) -> Result<bool, BusError> {
         let mut strangers: Vec<String> =
             names.into_iter().filter(|name| !self.listed.contains_key(name)).collect();
         strangers.sort();
@@ -117,43 +117,38 @@ impl Answers {
         }
         let mut list = None;
         bus.ask(&calls, |nth, reply| match nth.checked_sub(1) {
-            None => list = Some(reply),
+            None => list = Some(reply.map(|answer| units::read_list(&answer))),
             Some(nth) => {
                 if let Some((unit, property)) = keys.get(nth) {
                     self.take(unit, *property, reply);
                 } else if let Some(name) = boot.get(nth - keys.len()) {
-                    let value = reply.ok().and_then(|message| variant(&message));
+                    let value = reply.ok().and_then(|answer| variant(&answer));
                     if let Some(value) = value {
                         self.boot.insert(name, value);
                     }
                 }
             }
-        })
-        .await?;
+        })?;
         let list = list.ok_or_else(|| bus.garbage("units"))?;
         let list = list.map_err(|refusal| match refusal.name.as_str() {
             "org.freedesktop.DBus.Error.InvalidArgs" => BusError::BadName(strangers.join("', '")),
             _ => bus.refused("units", &refusal),
         })?;
-        let list = units::read_list(bus, &list)?;
-        if list.len() != strangers.len() {
-            return Err(bus.garbage("units"));
-        }
+        let list = list.filter(|list| list.len() == strangers.len()).ok_or_else(|| bus.garbage("units"))?;
         self.listed.extend(strangers.iter().cloned().zip(list));
         Ok(true)
     }
 
-    fn take(&mut self, unit: &str, property: Option<Property>, reply: Result<zbus::Message, Refusal>) {
+    fn take(&mut self, unit: &str, property: Option<Property>, reply: Result<Answer<'_>, Refusal>) {
         let properties = self.properties.entry(unit.to_owned()).or_default();
         match (reply, property) {
-            (Ok(message), Some(property)) => match variant(&message) {
+            (Ok(answer), Some(property)) => match variant(&answer) {
                 Some(value) => properties.insert(property.name, value),
                 None => drop(self.garbage.insert(unit.to_owned(), property.name)),
             },
-            (Ok(message), None) => {
-                let body = message.body();
-                let all = body.deserialize::<HashMap<&str, zbus::Variant<'_>>>();
-                let wanted = all.ok().and_then(|all| {
+            (Ok(answer), None) => {
+                let all = answer.read::<HashMap<&str, zbus::Variant<'_>>>();
+                let wanted = all.and_then(|all| {
                     let wanted = questions::WHOLE_TIMER.iter().map(|property| property.name);
                     let found = wanted.filter_map(|name| Some((name, all.get(name)?)));
                     found.map(|(name, value)| Some((name, Value::of(value)?))).collect()
@@ -189,7 +184,7 @@ impl Answers {
     }
 
     /// What the first answers call for, as far as it was not asked yet.
-    async fn fetch_details(&mut self, bus: &mut Bus) -> Result<(), BusError> {
+    fn fetch_details(&mut self, bus: &mut Bus<'_>) -> Result<(), BusError> {
         let mut calls = Vec::new();
         let mut keys = Vec::new();
         for unit in self.listed.keys() {
@@ -209,7 +204,6 @@ impl Answers {
                 self.take(unit, Some(*property), reply);
             }
         })
-        .await
     }
 }
 
@@ -221,8 +215,6 @@ fn properties_call(path: &str, member: &'static str, body: Body) -> Call {
     Call { path: path.to_owned(), interface: "org.freedesktop.DBus.Properties", member, body }
 }
 
-fn variant(message: &zbus::Message) -> Option<Value> {
-    let body = message.body();
-    let value = body.deserialize::<zbus::Variant<'_>>().ok()?;
-    Value::of(&value)
+fn variant(answer: &Answer<'_>) -> Option<Value> {
+    Value::of(&answer.read::<zbus::Variant<'_>>()?)
 }
