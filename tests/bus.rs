@@ -58,9 +58,9 @@ fn a_bus_with_bad_manners_is_unknown_with_the_stage_and_in_time() {
 fn a_file_system_that_hangs_holds_no_probe_beyond_its_time() {
     let fake = FakeSystemd::serve(Manners::Good, well());
     let begun = Instant::now();
-    // The host's zone stands for any file that is read.
-    let args = ["-u", "job", "-t", "1"];
-    let seen = finish(&mut fake.probe_that_hangs(PROBES[2].1, &args, "/etc/localtime"));
+    let record = fake.folder().join("status.json").display().to_string();
+    let args = ["-u", "job", "-t", "1", "--status-file", &record];
+    let seen = finish(&mut fake.probe_that_hangs(PROBES[2].1, &args, &record));
     is_one_unknown(&seen, "PLMS FRESHNESS", "no answer within 1s while judging");
     assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
 }

@@ -10,7 +10,6 @@ use super::probe_units;
 use crate::cli::{Output, OutputFormat};
 use crate::emit::textfile;
 use crate::observe::bus::{self, BusError, Names, Stage, Target};
-use crate::plain::plain;
 use crate::report::probe::{Probe, ProbeReport, UnitReport};
 use crate::report::text::one_line;
 use crate::verdict::clock::Clock;
@@ -78,15 +77,30 @@ impl Request {
     pub(super) fn shows_all(&self) -> bool {
         self.explain || self.output == OutputFormat::Json
     }
+
+    /// Whether anything can take longer than the conversation's own deadline allows: a file that the operator
+    /// names, a program that is started. Else a watch would be a tenth of the whole run. Zones lie where the
+    /// loader has just found this program's libraries: who hangs there has not come this far.
+    fn may_hang(&self) -> bool {
+        let reads = matches!(&self.question, Question::Freshness { status_file: Some(_), .. });
+        reads || self.textfile.is_some() || matches!(self.target, Target::Host(_))
+    }
 }
 
 /// Runs the probe, says what it found, and gives its state.
 pub fn run(request: &Request, out: &mut Output) -> State {
     let stage = Stage::default();
     stage.begin("starting");
-    let mut watch = Watch::new(request, &stage);
-    let (verdict, said) = work(request, &stage, &mut watch);
-    if watch.speaks.swap(true, Ordering::SeqCst) {
+    let name = request.question.probe().name();
+    let speaks = Arc::new(AtomicBool::new(false));
+    if request.may_hang()
+        && let Err(error) = watch(name, request.timeout, stage.clone(), Arc::clone(&speaks))
+    {
+        out.say(&format!("{name} UNKNOWN: cannot start a thread: {error}\n"));
+        return State::Unknown;
+    }
+    let (verdict, said) = work(request, &stage);
+    if speaks.swap(true, Ordering::SeqCst) {
         // Time is up, and whoever says so ends the process.
         loop {
             std::thread::park();
@@ -96,43 +110,24 @@ pub fn run(request: &Request, out: &mut Output) -> State {
     verdict
 }
 
-/// Beside the deadline of the conversation, one around what nothing can interrupt: a zone, a status file or a
+/// Beside the deadline of the conversation, one around what nothing else can interrupt: a status file or a
 /// textfile on a file system that hangs. Whoever sets `speaks` first has the word.
-struct Watch {
+fn watch(
     name: &'static str,
     timeout: Duration,
-    end: Instant,
     stage: Stage,
     speaks: Arc<AtomicBool>,
-    begun: Option<std::io::Result<()>>,
-}
-
-impl Watch {
-    fn new(request: &Request, stage: &Stage) -> Self {
-        let (name, timeout) = (request.question.probe().name(), request.timeout);
+) -> std::io::Result<()> {
+    let watch = move || {
         let end = Instant::now() + timeout;
-        Self { name, timeout, end, stage: stage.clone(), speaks: Arc::default(), begun: None }
-    }
-
-    /// Begins to watch, if that has not been done: a thread takes its time, too, and while systemd thinks there
-    /// is some.
-    fn begin(&mut self) {
-        if self.begun.is_some() {
-            return;
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            std::thread::park_timeout(left);
         }
-        let (name, timeout, end) = (self.name, self.timeout, self.end);
-        let (stage, speaks) = (self.stage.clone(), Arc::clone(&self.speaks));
-        let watch = move || {
-            while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-                std::thread::park_timeout(left);
-            }
-            if !speaks.swap(true, Ordering::SeqCst) {
-                time_is_up(name, timeout, &stage);
-            }
-        };
-        let begun = std::thread::Builder::new().stack_size(64 << 10).spawn(watch);
-        self.begun = Some(begun.map(drop));
-    }
+        if !speaks.swap(true, Ordering::SeqCst) {
+            time_is_up(name, timeout, &stage);
+        }
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(watch).map(drop)
 }
 
 #[expect(clippy::exit, reason = "the main thread hangs in a system call, and nothing else ends the process")]
@@ -155,9 +150,9 @@ fn read_clock(target: &Target) -> Clock {
     Clock { realtime: super::clock(), monotonic: is_here.then_some(monotonic) }
 }
 
-fn work(request: &Request, stage: &Stage, watch: &mut Watch) -> (State, String) {
+fn work(request: &Request, stage: &Stage) -> (State, String) {
     let begun = Instant::now();
-    let answers = converse(request, stage, watch);
+    let answers = converse(request, stage);
     let now = read_clock(&request.target);
     let took = begun.elapsed();
     let probe = request.question.probe();
@@ -186,7 +181,7 @@ fn patience(timeout: Duration) -> Duration {
     timeout.saturating_sub((timeout / 4).min(Duration::from_secs(1)))
 }
 
-pub(super) type Answers = Result<Vec<(String, Result<bus::Seen, BusError>)>, ObserveError>;
+pub(super) type Answers = Result<bus::AllSeen, ObserveError>;
 
 /// Why nothing is known of any unit.
 #[derive(Debug, thiserror::Error)]
@@ -195,29 +190,18 @@ pub(super) enum ObserveError {
     Bus(#[from] BusError),
     #[error("no answer within {limit} while {stage}")]
     Timeout { limit: String, stage: &'static str },
-    #[error("cannot start a thread: {}", plain(.0))]
-    Thread(#[from] std::io::Error),
 }
 
-fn converse(request: &Request, stage: &Stage, watch: &mut Watch) -> Answers {
+fn converse(request: &Request, stage: &Stage) -> Answers {
     let asked = match request.question {
         Question::Timer(_) => bus::Asked::Timer,
         Question::Exit(_) => bus::Asked::Exit,
         Question::Freshness { .. } => bus::Asked::Freshness,
     };
-    let answers = bus::converse(
-        &request.target,
-        request.names.are_many(),
-        stage,
-        patience(request.timeout),
-        &mut || watch.begin(),
-        |bus| bus::observe(bus, &request.names, asked),
-    );
-    // From here on there are files, whoever answered.
-    watch.begin();
-    if let Some(Err(error)) = watch.begun.take() {
-        return Err(error.into());
-    }
+    let (names, patience) = (&request.names, patience(request.timeout));
+    let answers = bus::converse(&request.target, names.are_many(), stage, patience, |bus| {
+        bus::observe(bus, names, asked)
+    });
     answers.map_err(|error| match error {
         BusError::Silent => {
             let limit = crate::verdict::duration::human(request.timeout);

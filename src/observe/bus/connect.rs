@@ -131,8 +131,7 @@ pub fn converse<T>(
     asks_much: bool,
     stage: &Stage,
     patience: Duration,
-    while_waiting: &mut dyn FnMut(),
-    mut talk: impl FnMut(&mut Bus<'_>) -> Result<T, BusError>,
+    mut talk: impl FnMut(&mut Bus) -> Result<T, BusError>,
 ) -> Result<T, BusError> {
     let end = Instant::now() + patience;
     let ways = target.ways(asks_much);
@@ -141,7 +140,7 @@ pub fn converse<T>(
     for (nth, way) in ways.into_iter().enumerate() {
         // Who says nothing leaves half of the time to the next.
         let first_answer = if nth == last { end } else { Instant::now() + patience / 2 };
-        let error = match open(&way, stage, Times { first_answer, end }, while_waiting) {
+        let error = match open(&way, stage, Times { first_answer, end }) {
             Ok(mut bus) => match talk(&mut bus) {
                 // Where time is left, the others are asked, and the silence is an error like any other.
                 Err(BusError::Silent) if !bus.has_answered() && nth != last => {
@@ -166,12 +165,7 @@ struct Times {
     end: Instant,
 }
 
-fn open<'a>(
-    way: &Way<'_>,
-    stage: &Stage,
-    times: Times,
-    while_waiting: &'a mut dyn FnMut(),
-) -> Result<Bus<'a>, BusError> {
+fn open(way: &Way<'_>, stage: &Stage, times: Times) -> Result<Bus, BusError> {
     let (socket, door, whom, is_bus, ssh) = match way {
         Way::Bus { addresses, whom, behind, stage: connecting } => {
             stage.begin(connecting);
@@ -186,8 +180,6 @@ fn open<'a>(
         }
         Way::Ssh(host) => {
             stage.begin("connecting over ssh");
-            // To start a program may take its time, too.
-            while_waiting();
             let whom = format!("{} over ssh", host.destination);
             let (ours, ssh) = start_ssh(host, &whom)?;
             (Socket::new(ours, times.first_answer), whom.clone(), whom, true, Some(ssh))
@@ -201,7 +193,6 @@ fn open<'a>(
         destination: is_bus.then_some(SYSTEMD),
         whom,
         stage: stage.clone(),
-        while_waiting,
         ssh,
     })
 }

@@ -20,7 +20,7 @@ use crate::plain::plain;
 use wire::{Answer, Came};
 
 pub use connect::{Host, Target, converse};
-pub use query::{Asked, Seen, observe};
+pub use query::{AllSeen, Asked, Seen, observe};
 pub use units::{Names, is_glob};
 
 /// dbus-daemon allows a connection 128 unanswered calls.
@@ -144,7 +144,7 @@ impl Refusal {
 }
 
 /// A conversation with one systemd.
-pub struct Bus<'a> {
+pub struct Bus {
     socket: socket::Socket,
     opening: opening::Opening,
     /// Written, and not yet sent.
@@ -155,13 +155,11 @@ pub struct Bus<'a> {
     destination: Option<&'static str>,
     whom: String,
     stage: Stage,
-    /// What can be done while systemd thinks; it is told each time, and does it once.
-    while_waiting: &'a mut dyn FnMut(),
     /// Killed when the conversation ends.
     ssh: Option<connect::Ssh>,
 }
 
-impl Bus<'_> {
+impl Bus {
     /// Whether systemd runs on another machine, with a monotonic clock of its own.
     pub(crate) fn is_remote(&self) -> bool {
         self.ssh.is_some()
@@ -206,7 +204,6 @@ impl Bus<'_> {
             if due == 0 {
                 return Ok(());
             }
-            (self.while_waiting)();
             if due > FEW {
                 // Answers come one by one. To wake for each would cost as much as to answer it, on
                 // processors that systemd and the bus need.

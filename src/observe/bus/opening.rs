@@ -46,7 +46,7 @@ impl Opening {
     }
 }
 
-impl Bus<'_> {
+impl Bus {
     /// Whether anybody let us in.
     pub(super) fn has_answered(&self) -> bool {
         self.opening.awaits == Awaits::Nothing
@@ -59,8 +59,10 @@ impl Bus<'_> {
         }
         self.opening.awaits = Awaits::Authentication;
         let user = rustix::process::geteuid().as_raw().to_string();
-        let user: String = user.bytes().map(|digit| format!("{digit:02x}")).collect();
-        self.unsent.extend(format!("\0AUTH EXTERNAL {user}\r\nBEGIN\r\n").into_bytes());
+        self.unsent.extend(b"\0AUTH EXTERNAL ");
+        // In the hexadecimal form of its decimal form.
+        self.unsent.extend(user.bytes().flat_map(|digit| [b'3', digit]));
+        self.unsent.extend(b"\r\nBEGIN\r\n");
         if self.opening.is_bus {
             let (path, interface) = ("/org/freedesktop/DBus".to_owned(), "org.freedesktop.DBus");
             let hello = Call { path, interface, member: "Hello", body: Body::Nothing };

@@ -34,6 +34,9 @@ pub struct Seen {
     pub boot: Option<Stamp>,
 }
 
+/// Each unit that was meant, or why nothing is known of it.
+pub type AllSeen = Vec<(String, Result<Seen, BusError>)>;
+
 /// All answers so far, by the name that was asked for.
 pub(super) struct Answers {
     pub asked: Asked,
@@ -49,11 +52,7 @@ pub(super) struct Answers {
 ///
 /// # Errors
 /// The conversation as a whole failed; what concerns one unit alone is in its own place.
-pub fn observe(
-    bus: &mut Bus<'_>,
-    names: &Names,
-    asked: Asked,
-) -> Result<Vec<(String, Result<Seen, BusError>)>, BusError> {
+pub fn observe(bus: &mut Bus, names: &Names, asked: Asked) -> Result<AllSeen, BusError> {
     let units = bus.expand(names)?;
     bus.stage("asking systemd");
     let mut answers = Answers::new(asked, bus.is_remote());
@@ -90,7 +89,7 @@ impl Answers {
     }
 
     /// The first round for units that are not known yet; says whether there were any.
-    fn fetch(&mut self, bus: &mut Bus<'_>, given: &[String], names: Vec<String>) -> Result<bool, BusError> {
+    fn fetch(&mut self, bus: &mut Bus, given: &[String], names: Vec<String>) -> Result<bool, BusError> {
         let mut strangers: Vec<String> =
             names.into_iter().filter(|name| !self.listed.contains_key(name)).collect();
         strangers.sort();
@@ -184,7 +183,7 @@ impl Answers {
     }
 
     /// What the first answers call for, as far as it was not asked yet.
-    fn fetch_details(&mut self, bus: &mut Bus<'_>) -> Result<(), BusError> {
+    fn fetch_details(&mut self, bus: &mut Bus) -> Result<(), BusError> {
         let mut calls = Vec::new();
         let mut keys = Vec::new();
         for unit in self.listed.keys() {

@@ -10,7 +10,7 @@ use crate::verdict::timer::Timer;
 use crate::verdict::unit::Unit;
 
 impl Answers {
-    pub fn seen(&self, bus: &Bus<'_>, unit: &str) -> Vec<(String, Result<Seen, BusError>)> {
+    pub fn seen(&self, bus: &Bus, unit: &str) -> Vec<(String, Result<Seen, BusError>)> {
         let is_timer = units::is_timer(unit);
         let (related, asked) = (self.related(unit), self.asked);
         if asked == Asked::Timer && !is_timer {
@@ -49,7 +49,7 @@ impl Answers {
     }
 
     /// The answers about one unit, all there and all of their type.
-    fn complete(&self, bus: &Bus<'_>, unit: &str) -> Result<(&Listed, &Properties), BusError> {
+    fn complete(&self, bus: &Bus, unit: &str) -> Result<(&Listed, &Properties), BusError> {
         if let Some(refusal) = self.failures.get(unit) {
             return Err(bus.refused(unit, refusal));
         }
@@ -71,7 +71,7 @@ impl Answers {
         Ok((listed, seen))
     }
 
-    fn timer(&self, bus: &Bus<'_>, name: &str) -> Result<Timer, BusError> {
+    fn timer(&self, bus: &Bus, name: &str) -> Result<Timer, BusError> {
         let (listed, properties) = self.complete(bus, name)?;
         let calendar = properties.array::<(String, String, u64)>("TimersCalendar");
         let monotonic = properties.array::<(String, u64, u64)>("TimersMonotonic");
@@ -89,7 +89,7 @@ impl Answers {
         })
     }
 
-    fn job(&self, bus: &Bus<'_>, name: &str) -> Result<Job, BusError> {
+    fn job(&self, bus: &Bus, name: &str) -> Result<Job, BusError> {
         let (listed, properties) = self.complete(bus, name)?;
         let handoff = "ExecMainHandoffTimestamp";
         let unmet = |name: &str| {

@@ -138,7 +138,7 @@ pub(super) fn read_list(answer: &Answer<'_>) -> Option<Vec<Listed>> {
     Some(rows.into_iter().map(listed).collect())
 }
 
-impl Bus<'_> {
+impl Bus {
     /// Every unit that is meant, once, in the order in which it was named; globs expand over what is
     /// loaded and over unit files.
     pub(crate) fn expand(&mut self, names: &Names) -> Result<Vec<String>, BusError> {
