@@ -1,8 +1,8 @@
 //! How many round trips does a verdict need? One where all is well, and more where something is odd.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashSet};
 
-use super::properties::{Properties, Value};
+use super::properties::{Properties, Value, WholeTimer};
 use super::questions::{self, MANAGER, Property, TIMER};
 use super::units::{self, Listed, Names};
 use super::{Answer, Body, Bus, BusError, Call, Refusal};
@@ -80,10 +80,10 @@ impl Answers {
         Self {
             asked,
             is_remote,
-            listed: HashMap::new(),
-            properties: HashMap::new(),
-            failures: HashMap::new(),
-            garbage: HashMap::new(),
+            listed: HashMap::default(),
+            properties: HashMap::default(),
+            failures: HashMap::default(),
+            garbage: HashMap::default(),
             boot: Properties::default(),
         }
     }
@@ -99,13 +99,15 @@ impl Answers {
         }
         let mut calls = vec![units::by_names(strangers.clone())];
         let mut keys: Vec<(&str, Option<Property>)> = Vec::new();
+        let given: HashSet<&str> = given.iter().map(String::as_str).collect();
         for unit in &strangers {
+            self.properties.entry(unit.clone()).or_default();
             let path = units::path_of(unit);
             if units::is_timer(unit) {
                 calls.push(properties_call(&path, "GetAll", Body::Text(TIMER)));
                 keys.push((unit, None));
             }
-            for property in questions::first(unit, self.asked, given.contains(unit)) {
+            for property in questions::first(unit, self.asked, given.contains(unit.as_str())) {
                 calls.push(get(&path, property.interface, property.name));
                 keys.push((unit, Some(property)));
             }
@@ -139,24 +141,16 @@ impl Answers {
     }
 
     fn take(&mut self, unit: &str, property: Option<Property>, reply: Result<Answer<'_>, Refusal>) {
-        let properties = self.properties.entry(unit.to_owned()).or_default();
+        let Some(properties) = self.properties.get_mut(unit) else { return };
         match (reply, property) {
             (Ok(answer), Some(property)) => match variant(&answer) {
                 Some(value) => properties.insert(property.name, value),
                 None => drop(self.garbage.insert(unit.to_owned(), property.name)),
             },
-            (Ok(answer), None) => {
-                let all = answer.read::<HashMap<&str, zbus::Variant<'_>>>();
-                let wanted = all.and_then(|all| {
-                    let wanted = questions::WHOLE_TIMER.iter().map(|property| property.name);
-                    let found = wanted.filter_map(|name| Some((name, all.get(name)?)));
-                    found.map(|(name, value)| Some((name, Value::of(value)?))).collect()
-                });
-                match wanted {
-                    Some(wanted) => properties.extend(wanted),
-                    None => drop(self.garbage.insert(unit.to_owned(), "Timer")),
-                }
-            }
+            (Ok(answer), None) => match answer.read::<WholeTimer>() {
+                Some(WholeTimer(wanted)) => properties.extend(wanted),
+                None => drop(self.garbage.insert(unit.to_owned(), "Timer")),
+            },
             // A unit of another type, or an older systemd: missed where it is needed.
             (Err(refusal), _) if refusal.is_absence() => {}
             (Err(refusal), _) => drop(self.failures.insert(unit.to_owned(), refusal)),

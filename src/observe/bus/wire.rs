@@ -4,9 +4,9 @@
 //! cost a program that asks once more than its questions.
 
 use serde::Deserialize;
+use zbus::Type;
 use zbus::wire::Endian;
 use zbus::wire::serialized::{Context, Data};
-use zbus::{Signature, Type};
 
 use super::{Body, Call};
 
@@ -156,11 +156,10 @@ pub(crate) struct Answer<'a> {
 impl Answer<'_> {
     /// The one value that it holds, if it is of that type.
     pub fn read<'d, T: Deserialize<'d> + Type>(&'d self) -> Option<T> {
-        let signature = Signature::try_from(self.signature).ok()?;
-        if signature != *T::SIGNATURE {
+        if *T::SIGNATURE != self.signature {
             return None;
         }
-        self.body.deserialize_for_signature(signature).ok().map(|(value, _)| value)
+        self.body.deserialize().ok().map(|(value, _)| value)
     }
 }
 
@@ -248,7 +247,7 @@ impl<'a> Cursor<'a> {
 
     fn signature(&mut self) -> Option<&'a str> {
         let length = usize::from(self.byte()?);
-        self.terminated(length)
+        self.terminated(length).filter(|signature| signature.is_ascii())
     }
 
     fn terminated(&mut self, length: usize) -> Option<&'a str> {
