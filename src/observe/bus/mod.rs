@@ -28,7 +28,7 @@ const IN_FLIGHT: usize = 100;
 /// So many answers are read as they come.
 const FEW: usize = 25;
 /// How long more than a few answers gather before they are read.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_micros(300);
 
 /// Why systemd's answer is not known.
 #[derive(Debug, thiserror::Error)]
@@ -174,31 +174,38 @@ impl Bus {
         }
     }
 
-    /// Asks all questions, as many at once as the bus allows. `take` gets each answer as it comes, with the
-    /// number of its question: those of a fleet are too many to keep.
-    pub(crate) fn ask(
+    /// Asks all questions, as many at once as the bus allows. `call` writes one when its turn has come, and
+    /// `take` gets each answer as it comes: those of a fleet are too many to keep.
+    pub(crate) fn ask<Q>(
         &mut self,
-        calls: &[Call],
-        mut take: impl FnMut(usize, Result<Answer<'_>, Refusal>),
+        questions: &[Q],
+        call: impl Fn(&Q) -> Call,
+        mut take: impl FnMut(&Q, Result<Answer<'_>, Refusal>),
     ) -> Result<(), BusError> {
         self.begin();
         let first = self.serial + 1;
-        let mut is_due = vec![false; calls.len()];
+        let mut is_due = vec![false; questions.len()];
         let (mut due, mut asked) = (0, 0);
         loop {
             if due <= IN_FLIGHT / 2 {
-                for call in calls.iter().skip(asked).take(IN_FLIGHT - due) {
+                let next = questions.iter().zip(&mut is_due).skip(asked).take(IN_FLIGHT - due);
+                for (question, is_due) in next {
                     self.serial += 1;
-                    wire::write(&mut self.unsent, self.serial, self.destination, call);
-                    is_due.get_mut(asked).into_iter().for_each(|is_due| *is_due = true);
+                    wire::write(&mut self.unsent, self.serial, self.destination, &call(question));
+                    *is_due = true;
                     (due, asked) = (due + 1, asked + 1);
                 }
                 self.send()?;
             }
             if self.let_in()? {
-                due -= self.take_answers(first, &mut is_due, &mut take)?;
+                due -= self.take_answers(|serial, answer| {
+                    let nth = serial.checked_sub(first)? as usize;
+                    let (question, is_due) = questions.get(nth).zip(is_due.get_mut(nth))?;
+                    // What answers twice, or what nobody asked, is no answer.
+                    std::mem::take(is_due).then(|| take(question, answer))
+                })?;
             }
-            if asked < calls.len() && due <= IN_FLIGHT / 2 {
+            if asked < questions.len() && due <= IN_FLIGHT / 2 {
                 continue;
             }
             if due == 0 {
@@ -219,12 +226,10 @@ impl Bus {
         sent.map_err(|error| self.broken(&error))
     }
 
-    /// Hands on what has come whole, and says how many questions that answered.
+    /// Hands on what has come whole, and says how many questions of ours that answered.
     fn take_answers(
         &mut self,
-        first: u32,
-        is_due: &mut [bool],
-        take: &mut impl FnMut(usize, Result<Answer<'_>, Refusal>),
+        mut take: impl FnMut(u32, Result<Answer<'_>, Refusal>) -> Option<()>,
     ) -> Result<usize, BusError> {
         let mut taken = 0;
         loop {
@@ -232,15 +237,8 @@ impl Bus {
                 Came::Part => return Ok(taken),
                 Came::Garbage => return Err(self.broken_by(&"what came is no D-Bus")),
                 Came::Message(frame, length) => {
-                    let nth =
-                        frame.answers.and_then(|serial| serial.checked_sub(first)).map(|nth| nth as usize);
-                    if let Some(nth) = nth
-                        && let Some(is_due) = is_due.get_mut(nth).filter(|is_due| **is_due)
-                    {
-                        *is_due = false;
-                        taken += 1;
-                        take(nth, frame.answer());
-                    }
+                    let answered = frame.answers.and_then(|serial| take(serial, frame.answer()));
+                    taken += usize::from(answered.is_some());
                     length
                 }
             };

@@ -93,13 +93,18 @@ fn microseconds(raw: u64) -> Option<Duration> {
 }
 
 impl Properties {
+    /// For so many more, and no more: of a fleet there are hundreds.
+    pub fn make_room(&mut self, count: usize) {
+        self.0.reserve_exact(count);
+    }
+
     pub fn insert(&mut self, name: &'static str, value: Value) {
         self.0.retain(|(known, _)| *known != name);
         self.0.push((name, value));
     }
 
     pub fn extend(&mut self, all: Vec<(&'static str, Value)>) {
-        self.0.reserve_exact(all.len());
+        self.make_room(all.len());
         for (name, value) in all {
             self.insert(name, value);
         }

@@ -97,36 +97,26 @@ impl Answers {
         if strangers.is_empty() {
             return Ok(false);
         }
-        let mut calls = vec![units::by_names(strangers.clone())];
-        let mut keys: Vec<(&str, Option<Property>)> = Vec::new();
         let given: HashSet<&str> = given.iter().map(String::as_str).collect();
+        let mut asking = vec![Asking::List(&strangers)];
         for unit in &strangers {
-            self.properties.entry(unit.clone()).or_default();
-            let path = units::path_of(unit);
-            if units::is_timer(unit) {
-                calls.push(properties_call(&path, "GetAll", Body::Text(TIMER)));
-                keys.push((unit, None));
-            }
-            for property in questions::first(unit, self.asked, given.contains(unit.as_str())) {
-                calls.push(get(&path, property.interface, property.name));
-                keys.push((unit, Some(property)));
-            }
+            asking.extend(units::is_timer(unit).then_some(Asking::Timer(unit)));
+            let first = questions::first(unit, self.asked, given.contains(unit.as_str()));
+            self.properties.entry(unit.clone()).or_default().make_room(first.len());
+            asking.extend(first.into_iter().map(|property| Asking::Property(unit, property)));
         }
-        let boot = ["UserspaceTimestamp", "UserspaceTimestampMonotonic"];
         if self.asked != Asked::Timer && self.listed.is_empty() {
-            calls.extend(boot.map(|name| get("/org/freedesktop/systemd1", MANAGER, name)));
+            asking.extend(["UserspaceTimestamp", "UserspaceTimestampMonotonic"].map(Asking::Boot));
         }
         let mut list = None;
-        bus.ask(&calls, |nth, reply| match nth.checked_sub(1) {
-            None => list = Some(reply.map(|answer| units::read_list(&answer))),
-            Some(nth) => {
-                if let Some((unit, property)) = keys.get(nth) {
-                    self.take(unit, *property, reply);
-                } else if let Some(name) = boot.get(nth - keys.len()) {
-                    let value = reply.ok().and_then(|answer| variant(&answer));
-                    if let Some(value) = value {
-                        self.boot.insert(name, value);
-                    }
+        bus.ask(&asking, Asking::call, |question, reply| match question {
+            Asking::List(_) => list = Some(reply.map(|answer| units::read_list(&answer))),
+            Asking::Timer(unit) => self.take(unit, None, reply),
+            Asking::Property(unit, property) => self.take(unit, Some(*property), reply),
+            Asking::Boot(name) => {
+                let value = reply.ok().and_then(|answer| variant(&answer));
+                if let Some(value) = value {
+                    self.boot.insert(name, value);
                 }
             }
         })?;
@@ -178,34 +168,46 @@ impl Answers {
 
     /// What the first answers call for, as far as it was not asked yet.
     fn fetch_details(&mut self, bus: &mut Bus) -> Result<(), BusError> {
-        let mut calls = Vec::new();
-        let mut keys = Vec::new();
+        let mut wanted = Vec::new();
         for unit in self.listed.keys() {
             let Some(seen) = self.properties.get(unit) else { continue };
-            let details = self.details(unit);
-            for property in details.into_iter().filter(|property| !seen.has(property.name)) {
-                calls.push(get(&units::path_of(unit), property.interface, property.name));
-                keys.push((unit.clone(), property));
-            }
+            let details = self.details(unit).into_iter().filter(|property| !seen.has(property.name));
+            wanted.extend(details.map(|property| (unit.clone(), property)));
         }
-        if calls.is_empty() {
+        if wanted.is_empty() {
             return Ok(());
         }
         bus.stage("asking systemd for details");
-        bus.ask(&calls, |nth, reply| {
-            if let Some((unit, property)) = keys.get(nth) {
-                self.take(unit, Some(*property), reply);
-            }
-        })
+        let call = |(unit, property): &(String, Property)| Asking::Property(unit, *property).call();
+        bus.ask(&wanted, call, |(unit, property), reply| self.take(unit, Some(*property), reply))
     }
 }
 
-fn get(path: &str, interface: &'static str, name: &'static str) -> Call {
-    properties_call(path, "Get", Body::Property(interface, name))
+/// A question before it is written: of a fleet there are thousands.
+enum Asking<'a> {
+    /// The states of these units.
+    List(&'a [String]),
+    /// All of a timer.
+    Timer(&'a str),
+    /// One property of a unit.
+    Property(&'a str, Property),
+    /// One property of systemd.
+    Boot(&'static str),
 }
 
-fn properties_call(path: &str, member: &'static str, body: Body) -> Call {
-    Call { path: path.to_owned(), interface: "org.freedesktop.DBus.Properties", member, body }
+impl Asking<'_> {
+    fn call(&self) -> Call {
+        let ask =
+            |path, member, body| Call { path, interface: "org.freedesktop.DBus.Properties", member, body };
+        match self {
+            Self::List(names) => units::by_names(names.to_vec()),
+            Self::Timer(unit) => ask(units::path_of(unit), "GetAll", Body::Text(TIMER)),
+            Self::Property(unit, property) => {
+                ask(units::path_of(unit), "Get", Body::Property(property.interface, property.name))
+            }
+            Self::Boot(name) => ask(units::MANAGER_PATH.to_owned(), "Get", Body::Property(MANAGER, name)),
+        }
+    }
 }
 
 fn variant(answer: &Answer<'_>) -> Option<Value> {

@@ -69,7 +69,7 @@ impl Socket {
     pub fn more(&mut self) -> io::Result<()> {
         self.came.drain(..self.used);
         self.used = 0;
-        self.came.reserve(CHUNK);
+        self.came.reserve_exact(CHUNK);
         self.wait(PollFlags::IN)?;
         let flags = RecvFlags::DONTWAIT;
         match again(|| net::recv(&self.connection, spare_capacity(&mut self.came), flags)) {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Answer, Body, Bus, BusError, Call};
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+pub(super) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 /// So many units are more questions than a bus between us and systemd is worth.
 const MANY: usize = 10;
 
@@ -158,18 +158,15 @@ impl Bus {
     }
 
     fn matching(&mut self, pattern: &str) -> Result<Vec<String>, BusError> {
-        let one = || vec![pattern.to_owned()];
-        let calls = [
-            manager("ListUnitsByPatterns", Body::Patterns(vec![], one())),
-            manager("ListUnitFilesByPatterns", Body::Patterns(vec![], one())),
-        ];
+        let lists = ["ListUnitsByPatterns", "ListUnitFilesByPatterns"];
+        let call = |list: &&'static str| manager(list, Body::Patterns(vec![], vec![pattern.to_owned()]));
         let mut found = BTreeSet::new();
         let mut outcome = Ok(());
-        self.ask(&calls, |nth, answer| {
-            let names = match (answer, nth) {
+        self.ask(&lists, call, |list, answer| {
+            let names = match (answer, *list) {
                 (Err(refusal), _) => return outcome = Err(Some(refusal)),
                 // A name that others only mention is no unit of the fleet.
-                (Ok(answer), 0) => read_list(&answer).map(|units| {
+                (Ok(answer), "ListUnitsByPatterns") => read_list(&answer).map(|units| {
                     let units = units.into_iter().filter(|unit| unit.load_state != "not-found");
                     units.map(|unit| unit.id).collect::<Vec<_>>()
                 }),
