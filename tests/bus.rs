@@ -41,7 +41,10 @@ fn a_bus_with_bad_manners_is_unknown_with_the_stage_and_in_time() {
         (Manners::SilentAfterHello, "no answer within 1s while asking systemd"),
         (Manners::Denying, "systemd does not let us ask: Sender is not authorized"),
         (Manners::HangsUp, "the connection to systemd broke off"),
-        (Manners::Noise, "the system bus"),
+        (Manners::Noise, "cannot reach the system bus: what came is no D-Bus"),
+        (Manners::Rambling, "cannot reach the system bus: what came is no D-Bus"),
+        (Manners::Rejecting, "the system bus does not let us ask"),
+        (Manners::Flooding, "no answer within 1s while asking systemd"),
         (Manners::WrongTypes, "systemd answered the question for units with something else"),
     ] {
         let fake = FakeSystemd::serve(manners, well());
