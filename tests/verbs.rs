@@ -231,7 +231,7 @@ fn history_shows_runs_and_the_time_from_first_failure_to_recovery() {
             finish,
             vec![evaluation("a", Severity::Warning, a), evaluation("b", Severity::Critical, b)],
         );
-        state.record(&report, finish).unwrap();
+        state.record(&report, |_| None, finish).unwrap();
     }
     let seen = plms(folder.path(), "history").expect_status(0);
     let squeezed: Vec<String> =

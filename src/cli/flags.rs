@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::OutputFormat;
+use super::alert::Deliver;
 use super::runner::usage;
 use crate::config::Flags;
 use crate::invariants::Choice;
@@ -134,6 +135,12 @@ pub struct RunFlags {
     /// Four empty tables are not UNKNOWN: a new installation has no runs yet
     #[arg(long)]
     pub allow_empty: bool,
+    /// When people are told of this run [default: now]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub deliver: Option<Deliver>,
+    /// Tell people for at most this time; what is not taken by then is kept [default: DELIVER_BUDGET, else 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub deliver_budget: Option<Duration>,
     /// Which invariants.
     #[command(flatten)]
     pub select: SelectFlags,
@@ -156,14 +163,21 @@ pub struct DemoFlags {
 impl RunFlags {
     /// What stands before the verb and what stands after it, together.
     pub(super) fn with(self, after: Self) -> Result<Self, clap::Error> {
-        if self.jobs.is_some() && after.jobs.is_some() {
-            return Err(usage("--jobs is given twice"));
-        }
         Ok(Self {
             select: self.select.with(after.select)?,
-            jobs: self.jobs.or(after.jobs),
+            jobs: once("--jobs", self.jobs, after.jobs)?,
             allow_empty: self.allow_empty || after.allow_empty,
+            deliver: once("--deliver", self.deliver, after.deliver)?,
+            deliver_budget: once("--deliver-budget", self.deliver_budget, after.deliver_budget)?,
         })
+    }
+}
+
+/// A flag that takes one value stands on one side of the verb.
+fn once<T>(flag: &str, before: Option<T>, after: Option<T>) -> Result<Option<T>, clap::Error> {
+    match (before, after) {
+        (Some(_), Some(_)) => Err(usage(&format!("{flag} is given twice"))),
+        (before, after) => Ok(before.or(after)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What do all programs share at their edge? Flags that are wrong, panics, an output that nobody reads.
 
+pub mod alert;
 mod flags;
 pub mod probe;
 pub mod runner;

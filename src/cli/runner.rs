@@ -3,6 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::alert::AlertVerb;
 use super::flags::Folders;
 pub use super::flags::{Common, DemoFlags, RunFlags, SelectFlags};
 pub use crate::report::rows::RowsFormat;
@@ -42,6 +43,8 @@ pub enum Verb {
         /// How many runs.
         limit: usize,
     },
+    /// Test the channels, deliver what waits, or print it.
+    Alert(AlertVerb),
     /// Print settings and where they come from.
     ConfigCheck,
     /// Make a registry with planted violations and check it.
@@ -110,6 +113,9 @@ enum Subverb {
         #[arg(short = 'n', long, value_name = "N", default_value_t = 30)]
         limit: usize,
     },
+    /// Test the channels, deliver what waits, or print it
+    #[command(subcommand)]
+    Alert(AlertVerb),
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -136,7 +142,9 @@ impl CommandLine {
                 Verb::Run(run.with(flags)?)
             }
             // `plms-invariants --tag night list` asks what `list --tag night` does.
-            Some(Subverb::List { folders, flags }) if run.jobs.is_none() && !run.allow_empty => {
+            Some(Subverb::List { folders, flags })
+                if run == (RunFlags { select: run.select.clone(), ..RunFlags::default() }) =>
+            {
                 add(folders);
                 Verb::List(run.select.with(flags)?)
             }
@@ -158,6 +166,7 @@ impl CommandLine {
             }
             Some(Subverb::Status) => Verb::Status,
             Some(Subverb::History { limit }) => Verb::History { limit },
+            Some(Subverb::Alert(verb)) => Verb::Alert(verb),
             Some(Subverb::Config(ConfigVerb::Check(folders))) => {
                 add(folders);
                 Verb::ConfigCheck

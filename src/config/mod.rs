@@ -1,5 +1,6 @@
 //! What did the operator set, and where? Flags over variables over a file (contract 3).
 
+pub mod endpoint;
 mod env_file;
 pub mod file;
 mod found;
@@ -19,7 +20,7 @@ pub use found::EnvFile;
 pub use keys::{KEYS, Key, Kind};
 pub use origin::{Origin, Setting};
 pub use secret::{Secret, SecretError, SecretSource};
-pub use settings::{Flags, Settings};
+pub use settings::{Flags, Settings, short_host_name};
 pub use shown::Shown;
 
 use file::ReadError;

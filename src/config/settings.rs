@@ -208,7 +208,9 @@ fn words(text: &str) -> Vec<String> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|w| !w.is_empty()).map(str::to_owned).collect()
 }
 
-fn short_host_name() -> String {
+/// The name of this host, without its domain.
+#[must_use]
+pub fn short_host_name() -> String {
     let uname = rustix::system::uname();
     let name = OsStr::from_bytes(uname.nodename().to_bytes()).to_string_lossy();
     name.split('.').next().unwrap_or_default().to_owned()

@@ -1,4 +1,5 @@
-//! Is another run at work on this state folder? One lock file, held for the length of a run.
+//! Is another run at work on this state folder, and did an earlier one die? One lock file, held for the
+//! length of a run.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -13,9 +14,26 @@ use crate::plain::plain;
 
 /// The lock of a state folder; dropped, it is free again. The file stays: deleting it would let two
 /// runs hold a lock of that name at once.
+///
+/// The file has one line per run that has not ended in an orderly way. A run that dies cannot take its
+/// line away, so the next one finds it.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    file: File,
+    unfinished: Vec<Unfinished>,
+    /// The lines of `unfinished` as they lie in the file, until [`RunLock::reported`].
+    earlier: String,
+}
+
+/// A run that was started, and neither ended nor was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its process id.
+    pub pid: u32,
+    /// When it began, in whole seconds.
+    pub since: DateTime<Utc>,
+    /// Its invocation id; `None` where an older program left the line.
+    pub invocation_id: Option<String>,
 }
 
 /// Why there is no lock.
@@ -66,12 +84,17 @@ impl std::fmt::Display for Holder {
 
 impl RunLock {
     /// Takes the lock of a state folder, or says at once who has it. What a dead process left in
-    /// the file does not count: the kernel freed its lock.
+    /// the file does not block: the kernel freed its lock.
     ///
     /// # Errors
     ///
     /// [`LockError::Held`] where another run is at work, else [`LockError::Unavailable`].
-    pub fn take(state_folder: &Path, pid: u32, start: DateTime<Utc>) -> Result<Self, LockError> {
+    pub fn take(
+        state_folder: &Path,
+        pid: u32,
+        start: DateTime<Utc>,
+        invocation_id: &str,
+    ) -> Result<Self, LockError> {
         let path = state_folder.join("lock");
         let unavailable = |source| LockError::Unavailable { path: path.clone(), source };
         let mut file = open(&path).map_err(unavailable)?;
@@ -82,9 +105,32 @@ impl RunLock {
             }
             Err(TryLockError::Error(source)) => return Err(unavailable(source)),
         }
+        let unfinished = read_lines(&mut file);
+        let earlier: String = unfinished.iter().map(line).collect();
+        let own = line(&Unfinished { pid, since: start, invocation_id: Some(invocation_id.to_owned()) });
         // The lock holds without a name in it; on a full disk the holder just cannot be named.
-        let _unnamed = owner::adopt(&file, state_folder).and_then(|()| write_holder(&mut file, pid, start));
-        Ok(Self { _file: file })
+        let _unnamed =
+            owner::adopt(&file, state_folder).and_then(|()| write(&mut file, &format!("{earlier}{own}")));
+        Ok(Self { file, unfinished, earlier })
+    }
+
+    /// Runs that died before this one, oldest first; told again at the next run, until
+    /// [`RunLock::reported`].
+    #[must_use]
+    pub fn unfinished(&self) -> &[Unfinished] {
+        &self.unfinished
+    }
+
+    /// What [`RunLock::unfinished`] told is in the outbox, on disk: it need not be told again.
+    pub fn reported(&mut self) {
+        self.earlier.clear();
+    }
+
+    /// The run ended in an orderly way: it is recorded, or it was refused. Not `Drop`: a panic unwinds,
+    /// and must be found.
+    pub fn ended(mut self) {
+        // Where this fails the next run finds a line too many; it asks the record before it believes it.
+        let _told_again = write(&mut self.file, &self.earlier);
     }
 }
 
@@ -102,23 +148,55 @@ fn open(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is not a regular file")) }
 }
 
-fn write_holder(file: &mut File, pid: u32, start: DateTime<Utc>) -> std::io::Result<()> {
-    file.set_len(0)?;
+/// The most of a lock file that is read, and of lines that are kept; a run that dies every minute must not
+/// make it grow.
+const MOST_BYTES: u64 = 8192;
+const MOST_LINES: usize = 16;
+
+fn line(run: &Unfinished) -> String {
+    let since = run.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    match &run.invocation_id {
+        Some(id) => format!("{} {since} {id}\n", run.pid),
+        None => format!("{} {since}\n", run.pid),
+    }
+}
+
+/// Flushed, so that a power cut is found, too.
+fn write(file: &mut File, text: &str) -> std::io::Result<()> {
+    // First what is to stand there, then the end: killed in between, lines are too many and none too few.
     file.seek(SeekFrom::Start(0))?;
-    let text = format!("{pid} {}\n", start.to_rfc3339_opts(SecondsFormat::Secs, true));
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
+    file.sync_data()
 }
 
 fn read_holder(file: &mut File) -> Holder {
-    let mut text = String::new();
-    if file.take(256).read_to_string(&mut text).is_err() {
-        return Holder::Unnamed;
+    let last = read_lines(file).pop();
+    last.map_or(Holder::Unnamed, |run| Holder::Process { pid: run.pid, since: run.since })
+}
+
+/// The runs that the file names, oldest first; a line that is none is no run.
+fn read_lines(file: &mut File) -> Vec<Unfinished> {
+    let mut bytes = Vec::new();
+    if file.take(MOST_BYTES).read_to_end(&mut bytes).is_err() {
+        return Vec::new();
     }
-    let named = text.trim_end().split_once(' ').and_then(|(pid, since)| {
-        let since = DateTime::parse_from_rfc3339(since).ok()?.to_utc();
-        Some(Holder::Process { pid: pid.parse().ok()?, since })
-    });
-    named.unwrap_or(Holder::Unnamed)
+    let mut runs: Vec<_> = String::from_utf8_lossy(&bytes).lines().filter_map(parse).collect();
+    runs.drain(..runs.len().saturating_sub(MOST_LINES));
+    runs
+}
+
+fn parse(line: &str) -> Option<Unfinished> {
+    let mut words = line.split(' ');
+    let pid = words.next()?.parse().ok()?;
+    let since = DateTime::parse_from_rfc3339(words.next()?).ok()?.to_utc();
+    let invocation_id = words.next();
+    let is_id =
+        |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if words.next().is_some() || !invocation_id.is_none_or(is_id) {
+        return None;
+    }
+    Some(Unfinished { pid, since, invocation_id: invocation_id.map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -129,35 +207,109 @@ mod tests {
         text.parse().unwrap()
     }
 
-    #[test]
-    fn a_second_run_is_told_who_holds_the_lock_since_when() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = RunLock::take(folder.path(), 4711, at("2025-11-06T07:00:03Z")).unwrap();
-        let second = RunLock::take(folder.path(), 4712, at("2025-11-06T07:05:00Z")).unwrap_err();
-        let text = second.to_string();
-        assert!(text.contains("process 4711, since 2025-11-06T07:00:03Z"), "{text}");
-        drop(first);
-        RunLock::take(folder.path(), 4712, at("2025-11-06T07:05:00Z")).unwrap();
-        let left = std::fs::read_to_string(folder.path().join("lock")).unwrap();
-        assert_eq!(left, "4712 2025-11-06T07:05:00Z\n");
+    const EVE: &str = "2025-11-06T07:00:03Z";
+    const MORN: &str = "2025-11-07T07:00:03Z";
+
+    fn take(folder: &tempfile::TempDir, pid: u32, start: &str, id: &str) -> RunLock {
+        RunLock::take(folder.path(), pid, at(start), id).unwrap()
+    }
+
+    fn text(folder: &tempfile::TempDir) -> String {
+        std::fs::read_to_string(folder.path().join("lock")).unwrap()
+    }
+
+    fn died(pid: u32, since: &str, id: Option<&str>) -> Unfinished {
+        Unfinished { pid, since: at(since), invocation_id: id.map(str::to_owned) }
     }
 
     #[test]
-    fn what_a_dead_process_left_does_not_block_and_is_overwritten_whole() {
+    fn a_second_run_is_told_who_holds_the_lock_since_when() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        std::fs::write(&path, "999999999 2020-01-01T00:00:00Z and much more than the next holder writes\n")
-            .unwrap();
-        let _lock = RunLock::take(folder.path(), 1, at("2025-11-06T07:00:03Z")).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1 2025-11-06T07:00:03Z\n");
+        let first = take(&folder, 4711, EVE, "a1");
+        let second = RunLock::take(folder.path(), 4712, at("2025-11-06T07:05:00Z"), "b2").unwrap_err();
+        let says = second.to_string();
+        assert!(says.contains("process 4711, since 2025-11-06T07:00:03Z"), "{says}");
+        assert_eq!(text(&folder), "4711 2025-11-06T07:00:03Z a1\n", "the refused one leaves no line");
+        first.ended();
+        let third = take(&folder, 4712, MORN, "b2");
+        assert_eq!(third.unfinished(), []);
+    }
+
+    #[test]
+    fn a_run_that_ended_leaves_nothing_and_one_that_died_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        take(&folder, 4711, EVE, "a1").ended();
+        assert_eq!(text(&folder), "");
+        drop(take(&folder, 4711, EVE, "a1")); // as the kernel does for a killed process
+        let next = take(&folder, 4712, MORN, "b2");
+        assert_eq!(next.unfinished(), [died(4711, EVE, Some("a1"))]);
+    }
+
+    #[test]
+    fn a_run_that_panics_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let run = std::thread::spawn(move || {
+            let _lock = RunLock::take(&path, 4711, at(EVE), "a1").unwrap();
+            panic!("meant for this test");
+        });
+        run.join().unwrap_err();
+        assert_eq!(take(&folder, 4712, MORN, "b2").unfinished(), [died(4711, EVE, Some("a1"))]);
+    }
+
+    #[test]
+    fn a_death_is_told_until_it_is_in_the_outbox() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(take(&folder, 1, EVE, "a1"));
+        drop(take(&folder, 2, MORN, "b2")); // died before it could tell of the first
+        let both = [died(1, EVE, Some("a1")), died(2, MORN, Some("b2"))];
+        let third = take(&folder, 3, MORN, "c3");
+        assert_eq!(third.unfinished(), both);
+        third.ended(); // orderly, but nobody was told
+        let mut fourth = take(&folder, 4, MORN, "d4");
+        assert_eq!(fourth.unfinished(), both);
+        fourth.reported();
+        fourth.ended();
+        assert_eq!(take(&folder, 5, MORN, "e5").unfinished(), []);
+    }
+
+    #[test]
+    fn an_older_programs_line_has_no_invocation_id() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("lock"), "4711 2025-11-06T07:00:03Z\n").unwrap();
+        assert_eq!(take(&folder, 1, MORN, "b2").unfinished(), [died(4711, EVE, None)]);
+    }
+
+    #[test]
+    fn a_torn_and_a_foreign_text_name_nobody_and_are_overwritten_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let foreign = "4711 2025-11-06T07:00:03Z a1 and more than the next holder writes, much more\n";
+        for left in [foreign, "4711 2025-1", "\0\0\0\0", "4711 2025-11-06T07:00:03Z \x1b[31m\n", "\n\n"] {
+            std::fs::write(folder.path().join("lock"), left).unwrap();
+            let lock = take(&folder, 1, EVE, "a1");
+            assert_eq!(lock.unfinished(), [], "{left:?}");
+            assert_eq!(text(&folder), "1 2025-11-06T07:00:03Z a1\n");
+        }
+    }
+
+    #[test]
+    fn a_run_that_dies_every_minute_does_not_fill_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for pid in 1..=100 {
+            drop(take(&folder, pid, EVE, &"f".repeat(64)));
+        }
+        assert!(text(&folder).len() < 2000);
+        let left = take(&folder, 101, MORN, "b2");
+        let pids: Vec<u32> = left.unfinished().iter().map(|run| run.pid).collect();
+        assert_eq!(pids, (85..=100).collect::<Vec<u32>>(), "the newest are told");
     }
 
     #[test]
     fn a_holder_that_wrote_garbage_is_unnamed() {
         let folder = tempfile::tempdir().unwrap();
-        let _first = RunLock::take(folder.path(), 4711, at("2025-11-06T07:00:03Z")).unwrap();
+        let _first = take(&folder, 4711, EVE, "a1");
         std::fs::write(folder.path().join("lock"), b"\xff\x1b[31m 2025\n").unwrap();
-        let error = RunLock::take(folder.path(), 4712, at("2025-11-06T07:05:00Z")).unwrap_err().to_string();
+        let error = RunLock::take(folder.path(), 4712, at(MORN), "b2").unwrap_err().to_string();
         assert!(error.contains("did not name itself") && !error.contains('\x1b'), "{error}");
     }
 
@@ -166,18 +318,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing");
         let now = at("2025-11-06T07:00:03Z");
-        assert!(matches!(RunLock::take(&missing, 1, now), Err(LockError::Unavailable { .. })));
+        assert!(matches!(RunLock::take(&missing, 1, now, "a1"), Err(LockError::Unavailable { .. })));
 
         let victim = folder.path().join("victim");
         std::fs::write(&victim, "precious").unwrap();
         let path = folder.path().join("lock");
         std::os::unix::fs::symlink(&victim, &path).unwrap();
-        assert!(matches!(RunLock::take(folder.path(), 1, now), Err(LockError::Unavailable { .. })));
+        assert!(matches!(RunLock::take(folder.path(), 1, now, "a1"), Err(LockError::Unavailable { .. })));
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
 
         std::fs::remove_file(&path).unwrap();
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert!(matches!(RunLock::take(folder.path(), 1, now), Err(LockError::Unavailable { .. })));
+        assert!(matches!(RunLock::take(folder.path(), 1, now, "a1"), Err(LockError::Unavailable { .. })));
     }
 }

@@ -1,6 +1,7 @@
 //! Where does a report go? Everything that is written, and the rules by which nothing good is lost.
 
 pub mod channels;
+pub mod deliver;
 pub mod lock;
 pub mod log;
 mod owner;

@@ -10,6 +10,7 @@ use super::{log, replace, textfile};
 use crate::plain::plain;
 use crate::report;
 use crate::verdict::invariants::Report;
+use crate::verdict::notice::Notice;
 use crate::verdict::streaks::Streaks;
 use crate::verdict::{Finding, State};
 
@@ -27,6 +28,8 @@ pub struct Targets<'a> {
     pub textfile: Option<&'a Path>,
     /// The version of this program, for the metrics.
     pub version: &'a str,
+    /// The short name of this host, where people are to be told of the run.
+    pub tell_from: Option<&'a str>,
 }
 
 /// What was written.
@@ -42,35 +45,78 @@ pub struct Outputs {
     pub status_file: Option<PathBuf>,
     /// The textfile.
     pub textfile: Option<PathBuf>,
+    /// The notice that waits in the outbox of the state folder.
+    pub notice: Option<i64>,
+}
+
+/// Whether a notice may still be changed.
+#[derive(Clone, Copy, Debug)]
+enum Telling {
+    /// Nobody was told yet.
+    IsAhead,
+    /// What was found out in telling people is in the run's own outputs, and no news.
+    IsOver,
+}
+
+/// What was written, and how to write it anew.
+#[derive(Debug)]
+pub struct Written<'a> {
+    /// What was written.
+    pub outputs: Outputs,
+    targets: &'a Targets<'a>,
+    recorded: Option<InDb>,
+    findings_in_log: usize,
+    findings_in_status: usize,
 }
 
 /// Writes log, `state.db`, `status.json` and textfile of a full run; a partial run writes nothing.
 ///
 /// Each output that fails is a finding more in the report: it lifts OK to UNKNOWN and lowers nothing,
 /// and the outputs that were written before it are written anew, so that they say so.
-pub fn run_outputs(report: &mut Report, targets: &Targets<'_>, now: DateTime<Utc>) -> Outputs {
+pub fn run_outputs<'a>(report: &mut Report, targets: &'a Targets<'a>, now: DateTime<Utc>) -> Written<'a> {
     let mut outputs = Outputs::default();
     if report.partial.is_some() {
-        return outputs;
+        return Written { outputs, targets, recorded: None, findings_in_log: 0, findings_in_status: 0 };
     }
     write_log(report, targets, &mut outputs, now);
-    let logged = report.findings.len();
-    let mut recorded = record(report, targets, &mut outputs, now);
+    let findings_in_log = report.findings.len();
+    let recorded = record(report, targets, &mut outputs, now);
     write_status(report, targets, &mut outputs);
-    let in_status = report.findings.len();
-    restate(report, targets, &mut outputs, recorded.as_mut());
-    write_textfile(report, targets, &mut outputs);
-    restate(report, targets, &mut outputs, recorded.as_mut());
+    let findings_in_status = report.findings.len();
+    let mut written = Written { outputs, targets, recorded, findings_in_log, findings_in_status };
+    written.settle(report, Telling::IsAhead);
+    written
+}
 
-    if report.findings.len() > in_status && outputs.status_file.is_some() {
-        write_status(report, targets, &mut outputs);
+impl Written<'_> {
+    /// Adds what was found out afterwards, and has all outputs say so.
+    pub fn add(&mut self, report: &mut Report, findings: Vec<Finding>) {
+        if findings.is_empty() {
+            return;
+        }
+        report.findings.extend(findings);
+        if report.partial.is_none() {
+            self.settle(report, Telling::IsOver);
+        }
     }
-    if let Some(path) = outputs.log.as_ref().filter(|_| report.findings.len() > logged)
-        && let Err(error) = log::rewrite(path, &report::log::render(report))
-    {
-        not_written(report, "the end of the log", error, LOG_REMEDY);
+
+    /// The textfile, and whatever was written before with fewer findings.
+    fn settle(&mut self, report: &mut Report, telling: Telling) {
+        let Self { outputs, targets, recorded, .. } = self;
+        restate(report, targets, outputs, recorded.as_mut(), telling);
+        write_textfile(report, targets, outputs);
+        restate(report, targets, outputs, recorded.as_mut(), telling);
+        if report.findings.len() > self.findings_in_status && outputs.status_file.is_some() {
+            write_status(report, targets, outputs);
+            self.findings_in_status = report.findings.len();
+        }
+        if let Some(path) = outputs.log.as_ref().filter(|_| report.findings.len() > self.findings_in_log) {
+            self.findings_in_log = report.findings.len();
+            if let Err(error) = log::rewrite(path, &report::log::render(report)) {
+                not_written(report, "the end of the log", error, LOG_REMEDY);
+            }
+        }
     }
-    outputs
 }
 
 const LOG_REMEDY: &str = "is LOG_DIR right and writable for this user, and is there room?";
@@ -103,10 +149,17 @@ fn write_log(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outputs, 
     }
 }
 
+/// What people are to hear of this run.
+fn notice(report: &Report, streaks: &Streaks, targets: &Targets<'_>, log: Option<&Path>) -> Option<Notice> {
+    targets.tell_from.map(|host| report::notice::compose(report, streaks, host, log))
+}
+
 /// A recorded run, and the state that it was recorded with.
+#[derive(Debug)]
 struct InDb {
     recorded: Recorded,
     state: State,
+    findings: usize,
 }
 
 fn record(
@@ -117,7 +170,8 @@ fn record(
 ) -> Option<InDb> {
     let db = targets.state?.db();
     let state = report.state();
-    match db.record(report, now) {
+    let log = outputs.log.clone();
+    match db.record(report, |streaks| notice(report, streaks, targets, log.as_deref()), now) {
         Ok(recorded) => {
             if let Some(aside) = &recorded.aside {
                 let sentence = format!(
@@ -130,7 +184,8 @@ fn record(
             }
             outputs.state_db = Some(db.path().to_path_buf());
             outputs.streaks = recorded.streaks.clone();
-            Some(InDb { recorded, state })
+            outputs.notice = recorded.notice;
+            Some(InDb { recorded, state, findings: report.findings.len() })
         }
         Err(error) => {
             not_recorded(report, "the record of this run", &error);
@@ -140,14 +195,31 @@ fn record(
 }
 
 /// What was recorded as a success must be none once an output has failed.
-fn restate(report: &mut Report, targets: &Targets<'_>, outputs: &mut Outputs, in_db: Option<&mut InDb>) {
+fn restate(
+    report: &mut Report,
+    targets: &Targets<'_>,
+    outputs: &mut Outputs,
+    in_db: Option<&mut InDb>,
+    telling: Telling,
+) {
     let (Some(folder), Some(in_db)) = (targets.state, in_db) else { return };
-    if in_db.state == report.state() {
+    let is_told = in_db.recorded.notice.is_some() && in_db.findings != report.findings.len();
+    if in_db.state == report.state() && !is_told {
         return;
     }
-    match folder.db().restate(&mut in_db.recorded, report) {
+    let log = outputs.log.clone();
+    let restated = match telling {
+        Telling::IsAhead => {
+            let compose = |streaks: &Streaks| notice(report, streaks, targets, log.as_deref());
+            folder.db().restate(&mut in_db.recorded, report, compose)
+        }
+        Telling::IsOver => folder.db().lift(&mut in_db.recorded, report),
+    };
+    match restated {
         Ok(()) => {
+            outputs.notice = in_db.recorded.notice;
             in_db.state = report.state();
+            in_db.findings = report.findings.len();
             outputs.streaks = in_db.recorded.streaks.clone();
         }
         Err(error) => not_recorded(report, "the final state of this run", &error),

@@ -122,7 +122,7 @@ fn number(state: State) -> u64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay exact for 285,000 years")]
-fn seconds(time: DateTime<Utc>) -> f64 {
+pub(super) fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_millis() as f64 / 1000.0
 }
 

@@ -1,5 +1,6 @@
 //! How is a report said? Pure: a report becomes text, and nothing is written here.
 
+pub mod alerts_exposition;
 pub mod catalogue;
 pub mod cell;
 pub mod explain;
@@ -12,6 +13,8 @@ pub(crate) mod golden;
 pub mod json;
 pub mod log;
 pub mod not_checked;
+pub mod notice;
+pub mod pagerduty;
 pub mod paint;
 pub mod plugin;
 pub mod probe;
@@ -20,6 +23,7 @@ pub mod rows;
 pub mod run_json;
 pub mod run_terminal;
 pub mod run_text;
+pub mod slack;
 pub mod status_record;
 pub mod table;
 pub mod text;

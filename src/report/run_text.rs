@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::cell;
 use super::not_checked::{self, NotChecked, were_not_checked};
 use super::plugin::ServiceOutput;
@@ -160,9 +162,14 @@ fn describe(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> Opti
 
 /// ` for 5d, since 2025-11-01 07:00 UTC`; nothing where it is not known.
 pub(super) fn since(evaluation: &Evaluation, report: &Report, streaks: &Streaks) -> String {
-    let Some(since) = streaks.of(&evaluation.id).failing_since else { return String::new() };
+    failing_since(streaks.of(&evaluation.id).failing_since, report.finish)
+}
+
+/// The same of any incident, as a run sees it that ended at `now`.
+pub(super) fn failing_since(since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> String {
+    let Some(since) = since else { return String::new() };
     // Set back, the clock says nothing about an age.
-    let Ok(age) = (report.finish - since).to_std() else { return String::new() };
+    let Ok(age) = (now - since).to_std() else { return String::new() };
     // The history keeps microseconds, a clock has more.
     if age.as_millis() == 0 {
         return ", new in this run".into();

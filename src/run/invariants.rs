@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::note_to_stderr;
 use super::progress::Progress;
 use super::signals::Signals;
 use super::verbs::{self, Asked};
+use super::{alerts, note_to_stderr};
 use crate::cli::Output;
+use crate::cli::alert::Deliver;
 use crate::cli::runner::RunFlags;
+use crate::config::short_host_name;
 use crate::emit::run::{Outputs, Targets, run_outputs};
 use crate::emit::state::{EnterError, StateFolder};
 use crate::invariants::{Invariant, Selection};
@@ -65,10 +67,11 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
     let partial: Vec<_> = partial.into_iter().flatten().collect();
     let partial = (!partial.is_empty()).then(|| partial.join(", "));
 
+    let invocation_id = invocation_id();
     let mut findings = vec![];
     let state = match partial {
         Some(_) => None,
-        None => match StateFolder::enter(&asked.settings.state_dir.value, std::process::id(), asked.now) {
+        None => match enter(asked, &invocation_id) {
             Ok(folder) => Some(folder),
             Err(error @ EnterError::Held(_)) => return Err(error.to_string()),
             Err(error) => {
@@ -77,9 +80,31 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
             }
         },
     };
+    let host = short_host_name();
+    let mut state = state;
+    if let Some(folder) = &mut state
+        && alerts::tells(flags, asked.settings)
+    {
+        match alerts::note_deaths(asked.settings, folder.unfinished(), &host, asked.now) {
+            Ok(()) => folder.reported(),
+            Err(error) => {
+                let sentence = format!("that an earlier check died could not be written down: {error}");
+                findings.push(Finding::new(State::Unknown, sentence));
+            }
+        }
+    }
     let end = began.checked_add(asked.common.timeout).unwrap_or(began);
     let cancel = Cancel::new(signals.asked(), end);
-    let mut report = observe(asked, flags, &selection, &cancel)?;
+    let mut report = match observe(asked, flags, &selection, &cancel) {
+        Ok(report) => report,
+        Err(refused) => {
+            if let Some(folder) = state {
+                folder.ended();
+            }
+            return Err(refused);
+        }
+    };
+    report.invocation_id = invocation_id;
     report.partial = partial;
     report.findings.splice(0..0, findings);
     report.incomplete = match cancel.stop() {
@@ -95,9 +120,24 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
         log_folder: &asked.settings.log_dir.value,
         textfile: asked.settings.textfile.as_ref().map(|setting| setting.value.as_path()),
         version: env!("CARGO_PKG_VERSION"),
+        tell_from: alerts::tells(flags, asked.settings).then_some(&host),
     };
-    let outputs = run_outputs(&mut report, &targets, asked.now);
+    let mut written = run_outputs(&mut report, &targets, asked.now);
+    if report.partial.is_none() && flags.deliver.unwrap_or_default() == Deliver::Now {
+        let budget = flags.deliver_budget.unwrap_or(asked.settings.deliver_budget.value);
+        let time = alerts::Time::within(report.finish, budget, Some(end), signals.asked());
+        let findings = alerts::deliver_run(asked.settings, &report, &written.outputs, &host, &time);
+        written.add(&mut report, findings);
+    }
+    let outputs = written.outputs;
+    if let Some(folder) = state {
+        folder.ended();
+    }
     Ok(Finished { report, outputs })
+}
+
+fn enter(asked: &Asked<'_>, invocation_id: &str) -> Result<StateFolder, EnterError> {
+    StateFolder::enter(&asked.settings.state_dir.value, std::process::id(), asked.now, invocation_id)
 }
 
 fn observe(
@@ -123,7 +163,7 @@ fn observe(
         incomplete: None,
         start: asked.now,
         finish: asked.now,
-        invocation_id: invocation_id(),
+        invocation_id: String::new(),
         evaluations: vec![],
         findings: vec![],
         reading: None,

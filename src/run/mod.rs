@@ -1,5 +1,6 @@
 //! What does one invocation do, from its flags to its state? The only place where an error becomes a state.
 
+mod alerts;
 pub mod invariants;
 pub mod probe;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
         Verb::Rows { id, format } => verbs::rows(&asked, id, *format, out),
         Verb::Status => verbs::status(&asked, out),
         Verb::History { limit } => verbs::history(&asked, *limit, out),
+        Verb::Alert(verb) => verbs::alert(&asked, verb, out),
         Verb::ConfigCheck => verbs::config_check(&asked, out),
         Verb::Demo(_) => State::Unknown,
     }

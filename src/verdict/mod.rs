@@ -1,5 +1,6 @@
 //! What does what was seen mean? Pure: no clock, no input, no output.
 
+pub mod backlog;
 pub mod clock;
 pub mod duration;
 pub mod exit;

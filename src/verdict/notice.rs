@@ -9,7 +9,8 @@ use super::invariants::Severity;
 /// A message to people, neutral as to channels: what the outbox keeps until every channel has taken it.
 ///
 /// Texts may be hostile still; every rendering cleans them for itself. Whoever composes a notice bounds
-/// it: at most [`MOST_ROWS`] rows per matter, and texts cut.
+/// it: at most [`MOST_ROWS`] rows per matter, and texts cut or, where there are too many, empty; never is
+/// an invariant left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
     /// What gave the occasion.
@@ -63,16 +64,22 @@ pub struct Matter {
     /// What was seen of it.
     pub standing: Standing,
     /// Violating rows; `None` where nothing was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub violations: Option<u64>,
     /// What stood in the way of an answer, or of a part of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
     /// The run that first saw the violations which are not mended yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<DateTime<Utc>>,
     /// Where a person reads what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
     /// Who is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// The first violating rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Row>,
 }
 
@@ -82,6 +89,7 @@ pub struct Row {
     /// Column name and value, in order.
     pub cells: Vec<(String, String)>,
     /// Why the row is a violation, where the invariant says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

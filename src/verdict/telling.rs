@@ -7,17 +7,18 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use super::invariants::Severity;
 use super::notice::{Matter, Notice, Occasion, Standing};
 
 /// What an incident is about.
 ///
-/// The order is that in which people hear of them; the words ([`Topic::word`]) are those of the state file.
+/// The words ([`Topic::word`]) are those of the state file, where a topic is a key, too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", from = "String")]
 pub enum Topic {
     /// A run was started and left no record.
     Died,
-    /// A run could not check everything.
+    /// A run could not check everything, or write down everywhere what it saw.
     NotChecked,
     /// An invariant is violated; its id.
     Invariant(String),
@@ -35,12 +36,29 @@ impl Topic {
     }
 }
 
+impl From<Topic> for String {
+    fn from(topic: Topic) -> Self {
+        topic.word().to_owned()
+    }
+}
+
+impl From<String> for Topic {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "check-died" => Self::Died,
+            "not-checked" => Self::NotChecked,
+            _ => Self::Invariant(word),
+        }
+    }
+}
+
 /// What a channel was last told of one registry.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Told {
     /// The state of the last notice; `None` where it was never told anything.
     pub state: Option<State>,
-    /// What it was told is wrong, and not yet that it is mended: violating rows, where they were counted.
+    /// What it was told is wrong, and not yet that it is mended; with how many: violating rows, or invariants
+    /// that were not checked.
     pub open: BTreeMap<Topic, Option<u64>>,
 }
 
@@ -61,7 +79,7 @@ pub enum Wish {
 pub enum Turn {
     /// Wrong, and not told before.
     New,
-    /// Wrong as before, with another number of rows.
+    /// Wrong as before, with another number of rows or of invariants.
     Changed,
     /// Wrong as before.
     Persists,
@@ -76,7 +94,7 @@ pub enum Turn {
 pub struct Telling {
     /// What a subject says.
     pub word: Word,
-    /// Every topic that is or was open, worst first.
+    /// Every topic that is or was open: what is wrong, worst first, what is mended, what was not looked at.
     pub turns: Vec<(Topic, Turn)>,
 }
 
@@ -117,38 +135,32 @@ impl Message<'_> {
 /// What a channel with this wish is to be told of this notice; `None` where there is nothing to tell it.
 #[must_use]
 pub fn tell(wish: Wish, told: &Told, notice: &Notice) -> Option<Telling> {
-    let now = open_now(notice);
-    let holds = mended(notice);
-    let mut turns: Vec<(Topic, Turn)> = now
-        .iter()
-        .map(|(topic, rows)| {
-            let turn = match told.open.get(topic) {
-                None => Turn::New,
-                Some(before) if before == rows => Turn::Persists,
-                Some(_) => Turn::Changed,
-            };
-            (topic.clone(), turn)
-        })
-        .collect();
-    let before = told.open.keys().filter(|topic| !now.iter().any(|(open, _)| open == *topic));
-    turns.extend(before.map(|topic| {
-        let turn = if holds.contains(topic) { Turn::Recovered } else { Turn::Unseen };
-        (topic.clone(), turn)
-    }));
+    if notice.occasion == Occasion::Test {
+        return Some(Telling { word: Word::Ok, turns: vec![] });
+    }
+    let turns = turns(told, notice);
     let has = |wanted: &[Turn]| turns.iter().any(|(_, turn)| wanted.contains(turn));
-    let still_open = has(&[Turn::New, Turn::Changed, Turn::Persists, Turn::Unseen]);
+    let is_wrong = has(&[Turn::New, Turn::Changed, Turn::Persists]);
     let word = match notice.state {
         State::Critical | State::Warning => Word::Fail,
+        // Never OK, whatever the state says.
+        _ if notice.matters.iter().any(is_violated) => Word::Fail,
         State::Unknown => Word::CouldNotCheck,
-        State::Ok if has(&[Turn::Recovered]) && !still_open => Word::Recovered,
+        State::Ok if is_wrong => Word::CouldNotCheck,
+        State::Ok if has(&[Turn::Recovered]) && !has(&[Turn::Unseen]) => Word::Recovered,
         State::Ok => Word::Ok,
     };
-    let is_told = notice.occasion == Occasion::Test
-        || match wish {
-            Wish::Always => true,
-            Wish::Changes => has(&[Turn::New, Turn::Changed, Turn::Recovered]),
-            Wish::Failures => notice.state != State::Ok || has(&[Turn::Recovered]),
-        };
+    let is_other_state = told.state.is_some_and(|state| state != notice.state);
+    let is_told = match wish {
+        Wish::Always => true,
+        // A second death is no news of a state, and yet news: each is told once.
+        Wish::Changes => {
+            has(&[Turn::New, Turn::Changed, Turn::Recovered])
+                || is_other_state
+                || notice.occasion == Occasion::Died
+        }
+        Wish::Failures => is_wrong || has(&[Turn::Recovered]),
+    };
     is_told.then_some(Telling { word, turns })
 }
 
@@ -166,19 +178,44 @@ pub fn after(told: &Told, notice: &Notice) -> Told {
     Told { state: Some(notice.state), open }
 }
 
+/// What is wrong, worst first; then what is mended, then what was not looked at.
+fn turns(told: &Told, notice: &Notice) -> Vec<(Topic, Turn)> {
+    let now = open_now(notice);
+    let holds = mended(notice);
+    let is_now: BTreeSet<&Topic> = now.iter().map(|(topic, _)| topic).collect();
+    let before = told.open.keys().filter(|topic| !is_now.contains(topic));
+    let (recovered, unseen): (Vec<&Topic>, Vec<&Topic>) = before.partition(|topic| holds.contains(*topic));
+    let mut turns: Vec<(Topic, Turn)> = vec![];
+    turns.extend(now.iter().map(|(topic, count)| {
+        let turn = match told.open.get(topic) {
+            None => Turn::New,
+            Some(before) if before == count => Turn::Persists,
+            Some(_) => Turn::Changed,
+        };
+        (topic.clone(), turn)
+    }));
+    turns.extend(recovered.into_iter().map(|topic| (topic.clone(), Turn::Recovered)));
+    turns.extend(unseen.into_iter().map(|topic| (topic.clone(), Turn::Unseen)));
+    turns
+}
+
 /// What this notice says is wrong, worst first.
 fn open_now(notice: &Notice) -> Vec<(Topic, Option<u64>)> {
-    let violated = |matter: &&Matter| matter.standing == Standing::Violated;
-    let violated = notice.matters.iter().filter(violated);
-    let mut open: Vec<_> =
-        violated.map(|matter| (Topic::Invariant(matter.id.clone()), matter.violations)).collect();
+    let of = |severity: Severity| {
+        let violated = notice.matters.iter().filter(|matter| is_violated(matter));
+        violated
+            .filter(move |matter| matter.severity == severity)
+            .map(|matter| (Topic::Invariant(matter.id.clone()), matter.violations))
+    };
     match notice.occasion {
-        Occasion::Test => open.clear(),
-        Occasion::Died => open.push((Topic::Died, None)),
-        Occasion::Run if !is_checked_in_full(notice) => open.push((Topic::NotChecked, None)),
-        Occasion::Run => {}
+        Occasion::Test => vec![],
+        Occasion::Died => vec![(Topic::Died, None)],
+        Occasion::Run => {
+            // That not all is known is worse than what can wait for the morning.
+            let unknown = not_checked(notice).map(|count| (Topic::NotChecked, Some(count)));
+            of(Severity::Critical).chain(unknown).chain(of(Severity::Warning)).collect()
+        }
     }
-    open
 }
 
 /// What this notice proves to be right: never what was not looked at.
@@ -189,16 +226,25 @@ fn mended(notice: &Notice) -> BTreeSet<Topic> {
     let holds = notice.matters.iter().filter(|matter| matter.standing == Standing::Holds);
     let mut mended: BTreeSet<Topic> = holds.map(|matter| Topic::Invariant(matter.id.clone())).collect();
     mended.insert(Topic::Died);
-    if is_checked_in_full(notice) {
+    if not_checked(notice).is_none() {
         mended.insert(Topic::NotChecked);
     }
     mended
 }
 
-/// Whether the run looked at everything, and said so everywhere.
-fn is_checked_in_full(notice: &Notice) -> bool {
-    let unsure = |matter: &Matter| matter.standing == Standing::NotChecked || !matter.errors.is_empty();
-    notice.state != State::Unknown
-        && !notice.matters.iter().any(unsure)
-        && !notice.findings.iter().any(|said| said.state == State::Unknown)
+/// How many invariants were not checked in full, where the run did not look at everything or could not say
+/// so everywhere; `None` where it did.
+fn not_checked(notice: &Notice) -> Option<u64> {
+    let is_unsure = |matter: &&Matter| matter.standing == Standing::NotChecked || !matter.errors.is_empty();
+    let unsure = notice.matters.iter().filter(is_unsure).count() as u64;
+    let is_said = notice.findings.iter().any(|said| said.state != State::Ok);
+    let is_unexplained = notice.state != State::Ok && !notice.matters.iter().any(is_violated);
+    (unsure > 0 || is_said || is_unexplained || notice.state == State::Unknown).then_some(unsure)
 }
+
+fn is_violated(matter: &Matter) -> bool {
+    matter.standing == Standing::Violated
+}
+
+#[cfg(test)]
+mod tests;

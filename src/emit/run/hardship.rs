@@ -22,14 +22,20 @@ fn folders() -> tempfile::TempDir {
 fn run(root: &Path, day: u32) -> (Report, Outputs) {
     let (log_folder, textfile) = (root.join("log"), root.join("textfile"));
     let mut report = Report { finish: at(&format!("2025-11-{day:02}T07:00:03Z")), ..clean() };
-    let entered = StateFolder::enter(&root.join("state"), 1, report.finish);
+    let entered = StateFolder::enter(&root.join("state"), 1, report.finish, "a1");
     if let Err(error) = &entered {
         report.findings.push(Finding::new(State::Unknown, error.to_string()));
     }
     let state = entered.as_ref().ok();
-    let targets = Targets { state, log_folder: &log_folder, textfile: Some(&textfile), version: "0.1.0" };
+    let targets = Targets {
+        state,
+        log_folder: &log_folder,
+        textfile: Some(&textfile),
+        version: "0.1.0",
+        tell_from: None,
+    };
     let now = report.finish;
-    let outputs = run_outputs(&mut report, &targets, now);
+    let outputs = run_outputs(&mut report, &targets, now).outputs;
     (report, outputs)
 }
 

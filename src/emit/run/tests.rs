@@ -17,7 +17,7 @@ fn place() -> Place {
     for name in ["state", "log", "textfile"] {
         std::fs::create_dir(root.path().join(name)).unwrap();
     }
-    let state = StateFolder::enter(&root.path().join("state"), 1, at("2025-11-06T07:00:00Z")).unwrap();
+    let state = StateFolder::enter(&root.path().join("state"), 1, at("2025-11-06T07:00:00Z"), "a1").unwrap();
     Place { root, state }
 }
 
@@ -32,9 +32,10 @@ impl Place {
 
     fn write_to(&self, report: &mut Report, log_folder: &Path, textfile: &Path) -> Outputs {
         let state = Some(&self.state);
-        let targets = Targets { state, log_folder, textfile: Some(textfile), version: "0.1.0" };
+        let targets =
+            Targets { state, log_folder, textfile: Some(textfile), version: "0.1.0", tell_from: None };
         let now = report.finish;
-        run_outputs(report, &targets, now)
+        run_outputs(report, &targets, now).outputs
     }
 
     fn status(&self) -> StatusRecord {
@@ -178,9 +179,14 @@ fn without_a_state_folder_the_rest_is_written() {
     let mut report = clean();
     report.findings.push(Finding::new(State::Unknown, "cannot make the state folder"));
     let (log_folder, textfile) = (place.path("log"), place.path("textfile"));
-    let targets =
-        Targets { state: None, log_folder: &log_folder, textfile: Some(&textfile), version: "0.1.0" };
-    let outputs = run_outputs(&mut report, &targets, at("2025-11-06T07:00:04Z"));
+    let targets = Targets {
+        state: None,
+        log_folder: &log_folder,
+        textfile: Some(&textfile),
+        version: "0.1.0",
+        tell_from: None,
+    };
+    let outputs = run_outputs(&mut report, &targets, at("2025-11-06T07:00:04Z")).outputs;
     assert_eq!(report.findings.len(), 1);
     assert!(outputs.log.is_some() && outputs.textfile.is_some() && outputs.state_db.is_none());
     assert!(place.metrics().contains("plms_invariants_state{env=\"production\"} 3\n"));

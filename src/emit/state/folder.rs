@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::{StateDb, StateError};
-use crate::emit::lock::{LockError, RunLock};
+use crate::emit::lock::{LockError, RunLock, Unfinished};
 use crate::emit::owner;
 
 /// The state folder of a run, with its lock; dropped, another run may begin.
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
-    _lock: RunLock,
+    lock: RunLock,
 }
 
 /// Why a run has no state folder.
@@ -38,19 +38,41 @@ impl StateFolder {
     /// # Errors
     ///
     /// [`EnterError::Held`] at once where another run is at work.
-    pub fn enter(path: &Path, pid: u32, start: DateTime<Utc>) -> Result<Self, EnterError> {
+    pub fn enter(
+        path: &Path,
+        pid: u32,
+        start: DateTime<Utc>,
+        invocation_id: &str,
+    ) -> Result<Self, EnterError> {
         prepare(path).map_err(EnterError::NoFolder)?;
-        let lock = RunLock::take(path, pid, start).map_err(|error| match error {
+        let lock = RunLock::take(path, pid, start, invocation_id).map_err(|error| match error {
             LockError::Held { .. } => EnterError::Held(error),
             LockError::Unavailable { .. } => EnterError::NoLock(error),
         })?;
-        Ok(Self { path: path.to_path_buf(), _lock: lock })
+        Ok(Self { path: path.to_path_buf(), lock })
     }
 
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Earlier runs that were started and left no end; some may have left a record all the same
+    /// ([`Outbox::knows`](super::outbox::Outbox::knows)).
+    #[must_use]
+    pub fn unfinished(&self) -> &[Unfinished] {
+        self.lock.unfinished()
+    }
+
+    /// Those are in the outbox, on disk: the next run need not tell them again.
+    pub fn reported(&mut self) {
+        self.lock.reported();
+    }
+
+    /// The run is recorded, or was refused: nobody needs to hear that it died.
+    pub fn ended(self) {
+        self.lock.ended();
     }
 
     /// Its `state.db`.
@@ -95,23 +117,23 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("state");
         let start = at("2025-11-06T07:00:00Z");
-        drop(StateFolder::enter(&folder, 1, start).unwrap());
-        let _again = StateFolder::enter(&folder, 1, start).unwrap();
+        drop(StateFolder::enter(&folder, 1, start, "a1").unwrap());
+        let _again = StateFolder::enter(&folder, 1, start, "a1").unwrap();
         assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o755);
-        assert!(matches!(StateFolder::enter(&folder, 2, start), Err(EnterError::Held(_))));
+        assert!(matches!(StateFolder::enter(&folder, 2, start, "a1"), Err(EnterError::Held(_))));
 
-        let typo = StateFolder::enter(&place.path().join("typo/state"), 1, start).unwrap_err();
+        let typo = StateFolder::enter(&place.path().join("typo/state"), 1, start, "a1").unwrap_err();
         assert!(
             matches!(typo, EnterError::NoFolder(_)) && typo.to_string().contains("--state-dir"),
             "{typo}"
         );
         assert!(!place.path().join("typo").exists());
         let home = place.path().join("home/.local/state/plms-invariants");
-        StateFolder::enter(&home, 1, start).unwrap();
+        StateFolder::enter(&home, 1, start, "a1").unwrap();
         std::fs::write(place.path().join("file"), "").unwrap();
-        let file = StateFolder::enter(&place.path().join("file"), 1, start).unwrap_err();
+        let file = StateFolder::enter(&place.path().join("file"), 1, start, "a1").unwrap_err();
         assert!(matches!(file, EnterError::NoFolder(_)), "{file}");
-        let unwritable = StateFolder::enter(Path::new("/proc/self"), 1, start).unwrap_err();
+        let unwritable = StateFolder::enter(Path::new("/proc/self"), 1, start, "a1").unwrap_err();
         assert!(matches!(unwritable, EnterError::NoLock(_)), "{unwritable}");
     }
 }

@@ -1,11 +1,14 @@
-//! What do earlier runs say? `state.db` in the state folder: runs, what each invariant came to in
-//! them, and incidents from first failure to recovery.
+//! What do earlier runs say, and what has still to be told? `state.db` in the state folder: runs, what each
+//! invariant came to in them, incidents from first failure to recovery, and the outbox.
 
 mod error;
 mod folder;
 mod history;
+mod mend;
 mod open;
+pub mod outbox;
 mod record;
+mod salvage;
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +17,13 @@ use rusqlite::Connection;
 
 use crate::verdict::State;
 use crate::verdict::invariants::Report;
+use crate::verdict::notice::Notice;
 use crate::verdict::streaks::Streaks;
 
 pub use error::StateError;
 pub use folder::{EnterError, StateFolder};
 pub use history::{EvaluationRecord, History, Incident, RunRecord};
-pub use open::Aside;
+pub use mend::Aside;
 use open::{BUSY, explain};
 
 /// How long runs are kept; the last success of a registry is kept for ever.
@@ -38,6 +42,8 @@ pub struct Recorded {
     pub streaks: Streaks,
     /// The file that had to be put out of the way first.
     pub aside: Option<Aside>,
+    /// Its notice's number, where it had something to say.
+    pub notice: Option<i64>,
     run: i64,
 }
 
@@ -56,37 +62,58 @@ impl StateDb {
         &self.path
     }
 
-    /// Records a run in one transaction and tells the history with it. A file that cannot be read
-    /// is set aside first.
+    /// Records a run, and in the same transaction the notice that `compose` makes of its history. A file
+    /// that cannot be read is set aside first.
     ///
     /// # Errors
     ///
     /// The file stays as it was.
-    pub fn record(&self, report: &Report, now: DateTime<Utc>) -> Result<Recorded, StateError> {
+    pub fn record(
+        &self,
+        report: &Report,
+        compose: impl Fn(&Streaks) -> Option<Notice>,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, StateError> {
         let attempt = || {
-            let mut connection = open::open_or_begin(&self.path)?;
-            record::record(&mut connection, report, now).map_err(|e| explain(&self.path, e))
+            let mut connection = open::open_checked(&self.path)?;
+            record::record(&mut connection, report, &compose, now).map_err(|e| explain(&self.path, e))
         };
         match attempt() {
-            Err(StateError::Unreadable { why, .. }) => {
-                let aside = open::set_aside(&self.path, why, now)?;
-                let (run, streaks) = attempt()?;
-                Ok(Recorded { streaks, aside: Some(aside), run })
+            Err(StateError::Unreadable { .. }) => {
+                let aside = mend::mend(&self.path, now)?;
+                Ok(Recorded { aside, ..attempt()? })
             }
-            Ok((run, streaks)) => Ok(Recorded { streaks, aside: None, run }),
-            Err(error) => Err(error),
+            recorded => recorded,
         }
     }
 
-    /// Lifts the state of a run that is recorded already: a later output failed.
+    /// Lifts the state of a run that is recorded already, since a later output failed, and composes its
+    /// notice anew. Where a channel is at work on the old one already, a second one follows it.
     ///
     /// # Errors
     ///
     /// The file stays as it was.
-    pub fn restate(&self, recorded: &mut Recorded, report: &Report) -> Result<(), StateError> {
-        let connection = open::open_or_begin(&self.path)?;
-        record::restate(&connection, recorded.run, report).map_err(|e| explain(&self.path, e))?;
-        recorded.streaks = record::streaks(&connection, report).map_err(|e| explain(&self.path, e))?;
+    pub fn restate(
+        &self,
+        recorded: &mut Recorded,
+        report: &Report,
+        compose: impl Fn(&Streaks) -> Option<Notice>,
+    ) -> Result<(), StateError> {
+        let mut connection = open::open_or_begin(&self.path)?;
+        let restated = record::restate(&mut connection, recorded, report, &compose);
+        (recorded.streaks, recorded.notice) = restated.map_err(|e| explain(&self.path, e))?;
+        Ok(())
+    }
+
+    /// Lifts the state of a run that people were told of already.
+    ///
+    /// # Errors
+    ///
+    /// The file stays as it was.
+    pub fn lift(&self, recorded: &mut Recorded, report: &Report) -> Result<(), StateError> {
+        let mut connection = open::open_or_begin(&self.path)?;
+        let lifted = record::lift(&mut connection, recorded, report);
+        recorded.streaks = lifted.map_err(|e| explain(&self.path, e))?;
         Ok(())
     }
 
@@ -96,7 +123,7 @@ impl StateDb {
     ///
     /// [`StateError::Absent`] where no run was recorded yet; nothing is made, changed or set aside.
     pub fn history(&self, env: &str, db_path: &str, limit: usize) -> Result<History, StateError> {
-        let connection = open::open_to_read(&self.path)?;
+        let connection = open::open_to_read(&self.path)?.connection;
         history::read(&connection, env, db_path, limit).map_err(|e| explain(&self.path, e))
     }
 }

@@ -1,4 +1,5 @@
-//! Is the state that earlier runs left still readable? If not it is set aside, and begun anew.
+//! Is the state that earlier runs left still readable? It is begun where there is none, and brought up from
+//! an older version.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -6,10 +7,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StateError;
+use super::mend::MendingLock;
 use crate::emit::owner;
 use crate::plain::plain;
 
@@ -18,24 +19,42 @@ pub(super) const BUSY: Duration = Duration::from_secs(if cfg!(test) { 1 } else {
 
 /// `PLMS` in ASCII: tells our file from any other database.
 const APPLICATION_ID: i64 = 0x504c_4d53;
-const VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+/// The version before there was an outbox.
+pub(super) const WITHOUT_OUTBOX: i64 = 1;
+pub(super) const VERSION: i64 = 2;
+const RUNS: &str = include_str!("schema.sql");
+const OUTBOX: &str = include_str!("outbox.sql");
 
-/// A state file that was put out of the way, for the finding that names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
-    /// Where it lies now.
-    pub path: PathBuf,
-    /// What was wrong with it.
-    pub why: String,
+/// A state file as it was opened.
+pub(super) struct Opened {
+    pub connection: Connection,
+    /// Older than [`VERSION`] only where it was opened to read.
+    pub version: i64,
 }
 
 /// Opens `state.db` for reading and writing; begins it where there is none.
 pub(super) fn open_or_begin(path: &Path) -> Result<Connection, StateError> {
-    if std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
-        begin(path)?;
+    if is_absent(path) {
+        let _lock = MendingLock::take(path)?;
+        // Another process may have begun it meanwhile.
+        if is_absent(path) {
+            begin(path, |_| Ok(()))?;
+        }
     }
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    open_to_write(path)
+}
+
+/// As [`open_or_begin`], after a look at every page: an alert on a damaged one must not wait for the day on
+/// which somebody happens to read it.
+pub(super) fn open_checked(path: &Path) -> Result<Connection, StateError> {
+    let connection = open_or_begin(path)?;
+    examine(path, &connection)?;
+    Ok(connection)
+}
+
+/// Opens a `state.db` that is there for reading and writing.
+pub(super) fn open_to_write(path: &Path) -> Result<Connection, StateError> {
+    let Opened { mut connection, version } = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if let Ok(file) = std::fs::metadata(path)
         && file.permissions().mode() & 0o077 != 0
     {
@@ -43,20 +62,25 @@ pub(super) fn open_or_begin(path: &Path) -> Result<Connection, StateError> {
         std::fs::set_permissions(path, private)
             .map_err(|source| StateError::Create { path: path.to_path_buf(), source })?;
     }
+    if version < VERSION {
+        migrate(&mut connection).map_err(|source| explain(path, source))?;
+    }
     Ok(connection)
 }
 
 /// Opens `state.db` without ever changing or making it.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, StateError> {
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(StateError::Absent { path: path.to_path_buf() })
-        }
-        _ => open(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+pub(super) fn open_to_read(path: &Path) -> Result<Opened, StateError> {
+    if is_absent(path) {
+        return Err(StateError::Absent { path: path.to_path_buf() });
     }
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-fn open(path: &Path, mode: OpenFlags) -> Result<Connection, StateError> {
+pub(super) fn is_absent(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+}
+
+fn open(path: &Path, mode: OpenFlags) -> Result<Opened, StateError> {
     let unreadable = |why: String| StateError::Unreadable { path: path.to_path_buf(), why };
     // A link or a FIFO in its place: SQLite would write through the one and hang on the other.
     let seen = std::fs::symlink_metadata(path).map_err(|e| unreadable(plain(&e)))?;
@@ -68,14 +92,11 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, StateError> {
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
-    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-    // EXTRA: the folder is synced too when the journal goes, so a commit outlives a power cut.
-    connection.pragma_update(None, "synchronous", "EXTRA").map_err(failed)?;
-    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let id = number("application_id").map_err(failed)?;
-    let version = number("user_version").map_err(failed)?;
+    settle_down(&connection).map_err(failed)?;
+    let id = number(&connection, "application_id").map_err(failed)?;
+    let version = number(&connection, "user_version").map_err(failed)?;
     match (id, version) {
-        (APPLICATION_ID, VERSION) => Ok(connection),
+        (APPLICATION_ID, WITHOUT_OUTBOX | VERSION) => Ok(Opened { connection, version }),
         (APPLICATION_ID, newer) if newer > VERSION => Err(unreadable(format!(
             "its version is {newer}, and this program knows up to {VERSION}; a newer program wrote it"
         ))),
@@ -83,20 +104,61 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, StateError> {
     }
 }
 
-/// Makes the file beside its place and moves it there complete: an empty `state.db` is then always
-/// damage, and never a first run.
-fn begin(path: &Path) -> Result<(), StateError> {
-    let fresh = path.with_extension("db.new");
-    let failed = |source| StateError::Create { path: path.to_path_buf(), source };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    match std::fs::remove_file(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
+fn settle_down(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // EXTRA: the folder is synced too when the journal goes, so a commit outlives a power cut.
+    connection.pragma_update(None, "synchronous", "EXTRA")
+}
+
+fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, pragma, |row| row.get(0))
+}
+
+/// Brings version 1 up to 2, whole or not at all.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Another process may have done it while we waited.
+    if number(&transaction, "user_version")? == WITHOUT_OUTBOX {
+        transaction.execute_batch(OUTBOX)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
     }
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(failed)?;
-    let filled = owner::adopt(&made, folder).and_then(|()| fill(&fresh).map_err(io::Error::other));
-    let moved =
-        filled.and_then(|()| std::fs::rename(&fresh, path)).and_then(|()| File::open(folder)?.sync_all());
+    transaction.commit()
+}
+
+/// Looks at every page and at every table.
+pub(super) fn examine(path: &Path, connection: &Connection) -> Result<(), StateError> {
+    let answer: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|source| explain(path, source))?;
+    if answer != "ok" {
+        let why = format!("a part of it is damaged ({})", answer.replace('\n', " "));
+        return Err(StateError::Unreadable { path: path.to_path_buf(), why });
+    }
+    let fresh = in_memory().map_err(|source| explain(path, source))?;
+    if tables(connection).map_err(|source| explain(path, source))?
+        != tables(&fresh).map_err(|source| explain(path, source))?
+    {
+        return Err(StateError::Unreadable { path: path.to_path_buf(), why: foreign_tables() });
+    }
+    Ok(())
+}
+
+/// Every table with its columns.
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let sql = "SELECT t.name, c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+               WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY 1, c.cid";
+    connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Makes the file beside its place and moves it there complete: an empty `state.db` is then always
+/// damage, and never a first run. Call it under the [`MendingLock`].
+pub(super) fn begin(
+    path: &Path,
+    furnish: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<(), StateError> {
+    let failed = |source| StateError::Create { path: path.to_path_buf(), source };
+    let fresh = build(path, furnish)?;
+    let moved = put_in_place(&fresh, path);
     if moved.is_err() {
         // The first failure is the one to tell.
         let _left = std::fs::remove_file(&fresh);
@@ -104,39 +166,59 @@ fn begin(path: &Path) -> Result<(), StateError> {
     moved.map_err(failed)
 }
 
-fn fill(path: &Path) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.execute_batch(&format!(
-        "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
-    ))?;
-    connection.close().map_err(|(_, error)| error)
+pub(super) fn put_in_place(fresh: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(fresh, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Renames a useless `state.db`, with the journals beside it, so that nothing of it is lost.
-pub(super) fn set_aside(path: &Path, why: String, now: DateTime<Utc>) -> Result<Aside, StateError> {
-    let failed = |source| StateError::SetAside { path: path.to_path_buf(), source };
-    let time = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let aside = (1..100)
-        .map(|n| match n {
-            1 => format!("state.db.set-aside-{time}"),
-            _ => format!("state.db.set-aside-{time}-{n}"),
-        })
-        .map(|name| path.with_file_name(name))
-        .find(|candidate| std::fs::symlink_metadata(candidate).is_err())
-        .ok_or_else(|| failed(io::ErrorKind::AlreadyExists.into()))?;
-    std::fs::rename(path, &aside).map_err(failed)?;
-    for suffix in ["-journal", "-wal", "-shm"] {
-        // Beside the fresh file they would be taken for its own.
-        match std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+/// Makes a complete file beside its place; where that fails it leaves nothing.
+pub(super) fn build(
+    path: &Path,
+    furnish: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<PathBuf, StateError> {
+    let fresh = path.with_extension("db.new");
+    let failed = |source| StateError::Create { path: path.to_path_buf(), source };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    for left in [fresh.clone(), with_suffix(&fresh, "-journal")] {
+        match std::fs::remove_file(left) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
     }
-    Ok(Aside { path: aside, why })
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(failed)?;
+    let filled = owner::adopt(&made, folder).and_then(|()| fill(&fresh, furnish).map_err(io::Error::other));
+    if filled.is_err() {
+        let _left = std::fs::remove_file(&fresh);
+        let _left = std::fs::remove_file(with_suffix(&fresh, "-journal"));
+    }
+    filled.map(|()| fresh).map_err(failed)
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+fn fill(path: &Path, furnish: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    let transaction = connection.transaction()?;
+    make_tables(&transaction)?;
+    furnish(&transaction)?;
+    transaction.commit()?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "{RUNS} {OUTBOX} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+    ))
+}
+
+/// The same tables, gone with this process.
+pub(super) fn in_memory() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    settle_down(&connection)?;
+    make_tables(&connection)?;
+    Ok(connection)
+}
+
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -151,11 +233,13 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> StateError {
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { path },
         // A file whose header is ours, with tables that are not.
-        _ if is_foreign_schema(&error) => {
-            StateError::Unreadable { path, why: format!("its tables are not those of version {VERSION}") }
-        }
+        _ if is_foreign_schema(&error) => StateError::Unreadable { path, why: foreign_tables() },
         _ => StateError::Access { path, source: error },
     }
+}
+
+fn foreign_tables() -> String {
+    format!("its tables are not those of version {VERSION}")
 }
 
 fn is_foreign_schema(error: &rusqlite::Error) -> bool {
@@ -164,5 +248,19 @@ fn is_foreign_schema(error: &rusqlite::Error) -> bool {
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::FromSqlConversionFailure(..) => true,
         other => other.sqlite_error_code() == Some(ErrorCode::Unknown),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod old {
+    //! A file as version 1 of the program made it.
+
+    use super::*;
+
+    pub fn make_version_1(path: &Path) -> Connection {
+        let connection = Connection::open(path).unwrap();
+        let pragmas = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;");
+        connection.execute_batch(&format!("BEGIN; {RUNS} {pragmas} COMMIT;")).unwrap();
+        connection
     }
 }

@@ -5,17 +5,20 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
-use super::{KEPT, in_transaction};
+use super::outbox::notices;
+use super::{KEPT, Recorded, in_transaction};
 use crate::verdict::State;
 use crate::verdict::invariants::{Evaluation, Report};
+use crate::verdict::notice::Notice;
 use crate::verdict::streaks::{Streak, Streaks, Turn};
 
-/// Writes the run, moves incidents, forgets what is too old; the run's row and the history after it.
+/// Writes the run, moves incidents, forgets what is too old, and puts what there is to tell into the outbox.
 pub(super) fn record(
     connection: &mut Connection,
     report: &Report,
+    compose: impl Fn(&Streaks) -> Option<Notice>,
     now: DateTime<Utc>,
-) -> rusqlite::Result<(i64, Streaks)> {
+) -> rusqlite::Result<Recorded> {
     in_transaction(connection, |db| {
         let run = insert_run(db, report)?;
         for evaluation in &report.evaluations {
@@ -23,7 +26,13 @@ pub(super) fn record(
             turn_incident(db, report, evaluation)?;
         }
         forget_old(db, now)?;
-        Ok((run, streaks(db, report)?))
+        notices::forget(db, now)?;
+        let streaks = streaks(db, report)?;
+        let notice = match compose(&streaks) {
+            Some(notice) => notices::put(db, &notice)?,
+            None => None,
+        };
+        Ok(Recorded { streaks, aside: None, notice, run })
     })
 }
 
@@ -103,14 +112,36 @@ fn forget_old(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Gives a recorded run the state that it has in the end, and its notice what there is to tell then.
+pub(super) fn restate(
+    connection: &mut Connection,
+    recorded: &Recorded,
+    report: &Report,
+    compose: impl Fn(&Streaks) -> Option<Notice>,
+) -> rusqlite::Result<(Streaks, Option<i64>)> {
+    in_transaction(connection, |db| {
+        let streaks = set_state(db, recorded, report)?;
+        let notice = notices::replace(db, recorded.notice, compose(&streaks).as_ref())?;
+        Ok((streaks, notice))
+    })
+}
+
 /// Gives a recorded run the state that it has in the end.
-pub(super) fn restate(db: &Connection, run: i64, report: &Report) -> rusqlite::Result<()> {
-    db.execute("UPDATE runs SET state = ? WHERE id = ?", params![report.state().key(), run])?;
-    Ok(())
+pub(super) fn lift(
+    connection: &mut Connection,
+    recorded: &Recorded,
+    report: &Report,
+) -> rusqlite::Result<Streaks> {
+    in_transaction(connection, |db| set_state(db, recorded, report))
+}
+
+fn set_state(db: &Connection, recorded: &Recorded, report: &Report) -> rusqlite::Result<Streaks> {
+    db.execute("UPDATE runs SET state = ? WHERE id = ?", params![report.state().key(), recorded.run])?;
+    streaks(db, report)
 }
 
 /// What the history says of the invariants of this run.
-pub(super) fn streaks(db: &Connection, report: &Report) -> rusqlite::Result<Streaks> {
+fn streaks(db: &Connection, report: &Report) -> rusqlite::Result<Streaks> {
     // The newest by order, not by time: a run made while the clock was ahead must not win for ever.
     let last_success = db
         .query_row(

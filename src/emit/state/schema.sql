@@ -1,4 +1,5 @@
--- state.db, version 1. Times are microseconds since 1970 in UTC, durations microseconds.
+-- What version 1 of state.db has; `outbox.sql` is what version 2 adds. Times are microseconds since 1970 in
+-- UTC, durations microseconds.
 
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -26,7 +26,7 @@ impl Place {
     }
 
     fn record(&self, report: &Report) -> Recorded {
-        self.db.record(report, report.finish).unwrap()
+        self.db.record(report, |_| None, report.finish).unwrap()
     }
 
     fn history(&self, of: &Report) -> History {
@@ -92,7 +92,7 @@ fn a_success_that_is_lifted_afterwards_is_none() {
     let mut recorded = place.record(&report);
     assert_eq!(recorded.streaks.last_success, Some(report.finish));
     report.findings.push(crate::verdict::Finding::new(State::Unknown, "no room for the textfile"));
-    place.db.restate(&mut recorded, &report).unwrap();
+    place.db.restate(&mut recorded, &report, |_| None).unwrap();
     assert_eq!(recorded.streaks.last_success, Some(at("2025-11-01T07:00:00Z")));
     assert_eq!(place.history(&report).runs[0].state, State::Unknown);
 }
@@ -209,8 +209,8 @@ fn a_truncated_file_is_set_aside() {
 fn a_newer_version_is_set_aside_and_so_is_one_whose_tables_are_missing() {
     let sql =
         |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    is_set_aside(sql("PRAGMA user_version = 2"), "a newer program wrote it");
-    is_set_aside(sql("DROP TABLE incidents"), "tables are not those of version 1");
+    is_set_aside(sql("PRAGMA user_version = 3"), "a newer program wrote it");
+    is_set_aside(sql("DROP TABLE incidents"), "tables are not those of version 2");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_file_that_somebody_locks_is_an_error_and_is_not_set_aside() {
     place.record(&clean());
     let other = Connection::open(place.db.path()).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let error = place.db.record(&clean(), clean().finish).unwrap_err();
+    let error = place.db.record(&clean(), |_| None, clean().finish).unwrap_err();
     assert!(matches!(error, StateError::Busy { .. }), "{error}");
     drop(other);
     assert_eq!(place.names(), ["state.db"]);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Asked, VerbError, catalogue};
 use crate::cli::Output;
+use crate::config::endpoint::{HTTPS_ONLY, ROUTING_KEY, is_private, is_routing_key};
 use crate::config::{EnvFile, KEYS, Kind, Origin, SecretSource, Settings};
 use crate::report::json;
 use crate::report::table::{Align, Table, visible};
@@ -83,6 +84,9 @@ fn oddities(settings: &Settings) -> Vec<String> {
             Ok(Some(secret)) if name.ends_with("_URL") && !is_private(secret.expose()) => {
                 notes.push(format!("{name} {HTTPS_ONLY}"));
             }
+            Ok(Some(secret)) if name == "PD_ROUTING_KEY" && !is_routing_key(secret.expose()) => {
+                notes.push(format!("{name} {ROUTING_KEY}"));
+            }
             Ok(_) => {}
         }
         if let SecretSource::Value { origin: Origin::File { path, .. }, .. } = source
@@ -108,22 +112,6 @@ fn oddities(settings: &Settings) -> Vec<String> {
     notes
 }
 
-const HTTPS_ONLY: &str = "is no https URL, and only on loopback may it be another";
-
-/// Nobody on the way reads what is sent there.
-fn is_private(url: &str) -> bool {
-    let on_loopback = |rest: &str| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let host = match host.split_once(']') {
-            Some((six, _)) => six.trim_start_matches('['),
-            None => host.split(':').next().unwrap_or_default(),
-        };
-        host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-    };
-    url.starts_with("https://") || url.strip_prefix("http://").is_some_and(on_loopback)
-}
-
 /// A `.prom` file need not be there yet; its folder must.
 fn is_there(path: &Path) -> bool {
     let file = path.extension().is_some_and(|e| e == "prom");
@@ -134,27 +122,4 @@ fn is_there(path: &Path) -> bool {
 
 fn is_readable_by_all(path: &Path) -> bool {
     path.metadata().is_ok_and(|m| m.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_private;
-
-    #[test]
-    fn a_secret_goes_over_https_or_stays_on_this_machine() {
-        for url in
-            ["https://hooks.example/x", "http://localhost:8080/x", "http://127.0.0.1/", "http://[::1]:1/x"]
-        {
-            assert!(is_private(url), "{url}");
-        }
-        for url in [
-            "http://hooks.example/x",
-            "ftp://x",
-            "x",
-            "http://localhost@evil.example/",
-            "http://127.0.0.1.evil.example/",
-        ] {
-            assert!(!is_private(url), "{url}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Asked, say_unknown};
 use crate::cli::Output;
+use crate::cli::alert::Deliver;
 use crate::cli::runner::{Common, DemoFlags, RunFlags};
 use crate::config::{Flags, KEYS, Settings};
 use crate::demo::compare::{Line, compare, table};
@@ -83,7 +84,9 @@ fn make_and_check(
     // Nothing of the user's own installation has a say, and no channel of it hears of this.
     let over = Flags { env_file: Some(place.env_file.clone()), ..common.settings() };
     let settings = Settings::load(&over, &|_| None).map_err(|error| error.to_string())?;
-    let finished = check(&Asked { common, settings: &settings, now }, &RunFlags::default())?;
+    // Nobody is woken by a demonstration.
+    let flags = RunFlags { deliver: Some(Deliver::Off), ..RunFlags::default() };
+    let finished = check(&Asked { common, settings: &settings, now }, &flags)?;
     let lines = compare(&planted, &finished.report);
     for line in lines.iter().filter(|line| common.is_json() && !line.agrees()) {
         note_to_stderr(&format!("{}: planted {:?}, found {:?}", line.id, line.planted, line.found));

@@ -1,8 +1,10 @@
 //! What do the verbs answer that check nothing?
 
+mod alert;
 mod alone;
 mod config_check;
 mod demo;
+mod failed_unit;
 mod history;
 mod list;
 mod status;
@@ -26,6 +28,7 @@ use crate::report::plugin::ServiceOutput;
 use crate::report::rows::RowsFormat;
 use crate::verdict::State;
 
+pub use alert::alert;
 pub use demo::demo;
 pub use status::status;
 

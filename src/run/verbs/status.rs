@@ -13,6 +13,7 @@ use crate::report::not_checked::{self, NotChecked};
 use crate::report::plugin::ServiceOutput;
 use crate::report::run_text::counted;
 use crate::report::status_record::StatusRecord;
+use crate::run::alerts;
 use crate::verdict::clock::{Clock, Stamp};
 use crate::verdict::duration::human;
 use crate::verdict::freshness::{self, Basis, Limits, Measured, Observation, Recorded};
@@ -33,7 +34,8 @@ pub fn status(asked: &Asked<'_>, out: &mut Output) -> State {
         Ok(read) => read,
         Err(error) => return say_unknown(&error.to_string(), asked.common.is_json(), out),
     };
-    let output = output(&record, asked.now, zone::host());
+    let alerts = alerts::overdue(asked.settings, asked.now);
+    let output = output(&record, alerts, asked.now, zone::host());
     if asked.common.is_json() {
         let run: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let findings = &output.findings;
@@ -47,13 +49,19 @@ pub fn status(asked: &Asked<'_>, out: &mut Output) -> State {
     output.state
 }
 
-fn output(record: &StatusRecord, now: DateTime<Utc>, zone: Zone) -> ServiceOutput<'static> {
+fn output(
+    record: &StatusRecord,
+    alerts: Vec<Finding>,
+    now: DateTime<Utc>,
+    zone: Zone,
+) -> ServiceOutput<'static> {
     let (rulings, measured) = judge_age(record, now, zone);
     let mut findings: Vec<Finding> =
         rulings.iter().map(Ruling::finding).filter(|f| f.state != State::Ok).collect();
     if record.incomplete {
         findings.push(Finding::new(State::Unknown, "the last run is incomplete"));
     }
+    findings.extend(alerts);
     findings.extend(record.findings.iter().map(|f| Finding::new(f.state, f.sentence.clone())));
     let unknown = record.checks.iter().filter(|(_, check)| check.state.state() == Some(State::Unknown));
     let unknown = unknown.map(|(id, c)| NotChecked { id, errors: &c.errors, failing: String::new() });
@@ -147,7 +155,7 @@ mod tests {
         // 02:10 EDT, and 02:20 EST of the next day.
         record.finish = "2027-11-06T06:10:00Z".parse().unwrap();
         let now = "2027-11-07T07:20:00Z".parse().unwrap();
-        assert_eq!(output(&record, now, zone).state, State::Ok);
-        assert_eq!(output(&record, now, Zone::utc()).state, State::Critical);
+        assert_eq!(output(&record, vec![], now, zone).state, State::Ok);
+        assert_eq!(output(&record, vec![], now, Zone::utc()).state, State::Critical);
     }
 }

@@ -1,0 +1,149 @@
+//! How do all channels hear of what waits for them, each by itself and all within one time?
+
+mod lock;
+mod pace;
+mod pass;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+use tokio::time::timeout_at;
+
+use super::channels::{Answer, Channel, ChannelName};
+use super::state::outbox::Outbox;
+use crate::plain::plain;
+use crate::verdict::telling::Message;
+use crate::verdict::{Finding, State};
+
+use lock::DeliveryLock;
+pub use pass::{Passed, Time};
+
+/// What delivery came to.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Delivery {
+    /// One per channel that could be tried.
+    pub passed: Vec<Passed>,
+    /// What kept channels from being tried at all.
+    pub errors: Vec<String>,
+}
+
+impl Delivery {
+    /// A sentence per channel that was not told everything.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let waiting = self.passed.iter().flat_map(|passed| {
+            let name = passed.channel.word();
+            let why = passed
+                .why_waiting
+                .iter()
+                .map(move |why| format!("{name} was not told: {why}; kept for the next try"));
+            let unrecorded = passed
+                .not_recorded
+                .iter()
+                .map(move |why| format!("what {name} was told may be told again: {why}"));
+            why.chain(unrecorded)
+        });
+        let errors = self.errors.iter().map(|why| format!("alerts were not delivered: {why}"));
+        errors.chain(waiting).map(|sentence| Finding::new(State::Unknown, sentence)).collect()
+    }
+}
+
+/// Tells every channel what waits for it. Channels do not wait for each other, and the panic of one is
+/// not the end of the others.
+///
+/// `folder` is the state folder, whose delivery lock is taken so that nobody is told by two at once; `None`
+/// for an outbox in memory.
+#[must_use]
+pub fn deliver(
+    outbox: Outbox,
+    channels: Vec<Box<dyn Channel>>,
+    folder: Option<&Path>,
+    time: &Time,
+) -> Delivery {
+    let mut delivery = Delivery::default();
+    if channels.is_empty() {
+        return delivery;
+    }
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            delivery.errors.push(format!("cannot begin: {}", plain(&error)));
+            return delivery;
+        }
+    };
+    let names: Vec<_> = channels.iter().map(|channel| channel.name()).collect();
+    let set = LocalSet::new();
+    set.block_on(&runtime, async {
+        let _lock = match folder {
+            None => None,
+            Some(folder) => match DeliveryLock::take(folder, time).await {
+                Ok(lock) => Some(lock),
+                Err(why) => {
+                    delivery.errors.push(why);
+                    return;
+                }
+            },
+        };
+        let outbox = Rc::new(outbox);
+        let passes: Vec<_> = channels
+            .into_iter()
+            .map(|channel| {
+                let (outbox, time) = (Rc::clone(&outbox), time.clone());
+                tokio::task::spawn_local(async move { pass::pass(&outbox, channel.as_ref(), &time).await })
+            })
+            .collect();
+        for (pass, name) in passes.into_iter().zip(names) {
+            match pass.await {
+                Ok(Ok(passed)) => delivery.passed.push(passed),
+                Ok(Err(error)) => delivery.errors.push(format!("{}: {error}", name.word())),
+                Err(_) => delivery.errors.push(format!("{}: internal error", name.word())),
+            }
+        }
+    });
+    // A name resolution that hangs must not keep the program.
+    runtime.shutdown_timeout(Duration::ZERO);
+    delivery
+}
+
+/// Tries one message on each channel once, without the outbox; what each made of its last part, or of the
+/// first that it did not take.
+#[must_use]
+pub fn try_each(
+    channels: &[Box<dyn Channel>],
+    message: &Message<'_>,
+    deadline: Instant,
+) -> Vec<(ChannelName, Answer)> {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let why = format!("cannot begin: {}", plain(&error));
+            let names = channels.iter().map(|channel| channel.name());
+            return names.map(|name| (name, Answer::Unusable { why: why.clone() })).collect();
+        }
+    };
+    let answers = runtime.block_on(async {
+        let mut answers = vec![];
+        for channel in channels {
+            let mut said = Answer::Refused { why: "nobody is to be told".to_owned() };
+            for part in channel.parts(message) {
+                let sent = channel.send(message, &part, deadline);
+                said = match timeout_at(deadline.into(), sent).await {
+                    Ok(answer) => answer,
+                    Err(_) => Answer::Later { why: "no answer in time".to_owned(), after: None },
+                };
+                if !matches!(said, Answer::Accepted(_)) {
+                    break;
+                }
+            }
+            answers.push((channel.name(), said));
+        }
+        answers
+    });
+    runtime.shutdown_timeout(Duration::ZERO);
+    answers
+}

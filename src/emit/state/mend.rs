@@ -1,0 +1,98 @@
+//! What becomes of a `state.db` that cannot be read? It is set aside, and what can be saved of its outbox is
+//! in the fresh one before that takes its place.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::open::{self, BUSY, with_suffix};
+use super::{StateError, salvage};
+
+/// A state file that was put out of the way, for the finding that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Where it lies now.
+    pub path: PathBuf,
+    /// What was wrong with it.
+    pub why: String,
+}
+
+/// Held by the one process that makes or mends the `state.db` of a folder: two at once would put each
+/// other's fresh file aside. It is a lock on the folder itself, so that no further file lies in there.
+pub(super) struct MendingLock {
+    _folder: File,
+}
+
+impl MendingLock {
+    pub(super) fn take(path: &Path) -> Result<Self, StateError> {
+        let failed = |source| StateError::Create { path: path.to_path_buf(), source };
+        let folder = File::open(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        let asked = Instant::now();
+        loop {
+            match folder.try_lock() {
+                Ok(()) => return Ok(Self { _folder: folder }),
+                Err(TryLockError::WouldBlock) if asked.elapsed() < BUSY => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                Err(TryLockError::WouldBlock) => return Err(StateError::Busy { path: path.to_path_buf() }),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
+        }
+    }
+}
+
+/// Puts a `state.db` that cannot be read out of the way, and a fresh one in its place; `None` where another
+/// process has done so meanwhile.
+pub(super) fn mend(path: &Path, now: DateTime<Utc>) -> Result<Option<Aside>, StateError> {
+    let _lock = MendingLock::take(path)?;
+    if open::is_absent(path) {
+        return Ok(None);
+    }
+    let why = match open::open_to_write(path).and_then(|connection| open::examine(path, &connection)) {
+        Err(StateError::Unreadable { why, .. }) => why,
+        readable => return readable.map(|()| None),
+    };
+    // The order is that of a kill at any point: until the fresh file has its name, the old one has it, and
+    // the next run saves anew.
+    let fresh = open::build(path, |into| salvage::outbox(path, into))?;
+    let aside = set_aside(path, now).and_then(|aside| {
+        open::put_in_place(&fresh, path)
+            .map_err(|source| StateError::Create { path: path.to_path_buf(), source })?;
+        Ok(aside)
+    });
+    if aside.is_err() {
+        let _left = std::fs::remove_file(&fresh);
+    }
+    Ok(Some(Aside { path: aside?, why }))
+}
+
+/// Gives a useless `state.db` another name, with the journals beside it, so that nothing of it is lost.
+fn set_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf, StateError> {
+    let failed = |source| StateError::SetAside { path: path.to_path_buf(), source };
+    let time = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let aside = (1..100)
+        .map(|n| match n {
+            1 => format!("state.db.set-aside-{time}"),
+            _ => format!("state.db.set-aside-{time}-{n}"),
+        })
+        .map(|name| path.with_file_name(name))
+        .find(|candidate| std::fs::symlink_metadata(candidate).is_err())
+        .ok_or_else(|| failed(io::ErrorKind::AlreadyExists.into()))?;
+    let is_file = std::fs::symlink_metadata(path).is_ok_and(|seen| seen.is_file());
+    // A second name, so that the old one is never without a file. Not for a folder, not on every file
+    // system, and not for a file of another user (fs.protected_hardlinks).
+    if !is_file || std::fs::hard_link(path, &aside).is_err() {
+        std::fs::rename(path, &aside).map_err(failed)?;
+    }
+    for suffix in ["-journal", "-wal", "-shm"] {
+        // Beside the fresh file they would be taken for its own.
+        match std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}

@@ -1,0 +1,292 @@
+//! What has still to be told, and to whom? The outbox in `state.db`: a notice is in it, on disk, before the
+//! first attempt, and leaves it only on each channel's own proof.
+
+mod claim;
+mod deliver;
+pub(super) mod notices;
+mod waiting;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::open::{self, Opened, WITHOUT_OUTBOX, explain};
+use super::{Aside, StateDb, StateError, mend, salvage};
+use crate::emit::channels::ChannelName;
+use crate::emit::lock::Unfinished;
+use crate::verdict::backlog::Backlog;
+use crate::verdict::notice::{Notice, Occasion};
+use crate::verdict::telling::{Telling, Told};
+
+/// The outbox of one state folder, or one in memory where the folder is of no use.
+#[derive(Debug)]
+pub struct Outbox {
+    connection: Connection,
+    path: PathBuf,
+    /// A file of the version before, opened to look at it.
+    is_without: bool,
+}
+
+/// A notice that one channel has still to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The notice's number; later ones are greater.
+    pub id: i64,
+    /// What there is to tell.
+    pub notice: Notice,
+    /// What the channel was last told of this registry.
+    pub told: Told,
+    /// A later notice of this registry was told already: this one must not open or close anything that
+    /// the later one has closed or opened.
+    pub is_overtaken: bool,
+    /// What [`Outbox::begin`] kept; `None` before the first attempt.
+    pub telling: Option<Telling>,
+    /// The parts that the far end has taken.
+    pub accepted: BTreeSet<String>,
+    /// No attempt before this time, since the far end asked for it.
+    pub not_before: Option<DateTime<Utc>>,
+    /// Attempts that failed.
+    pub attempts: u32,
+}
+
+/// A line of what waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The notice's number.
+    pub id: i64,
+    /// `ENV_NAME`.
+    pub env: String,
+    /// The registry.
+    pub db_path: String,
+    /// What gave the occasion.
+    pub occasion: Occasion,
+    /// When the run ended, or when it was found to have died.
+    pub at: DateTime<Utc>,
+    /// For whom it waits; `None` where no channel has taken it on.
+    pub channel: Option<ChannelName>,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// Why the last one failed.
+    pub why: Option<String>,
+    /// No attempt before this time.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+impl Outbox {
+    /// Opens the outbox of a state folder, and makes `state.db` where there is none. One that cannot be
+    /// read is set aside, and what can be saved of its outbox is in the fresh one.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be written or stays locked: [`Outbox::in_memory`] is left.
+    pub fn open(folder: &Path, now: DateTime<Utc>) -> Result<(Self, Option<Aside>), StateError> {
+        let path = StateDb::in_folder(folder).path;
+        let at = |connection| Self { connection, path: path.clone(), is_without: false };
+        match open::open_checked(&path) {
+            Err(StateError::Unreadable { .. }) => {
+                let aside = mend::mend(&path, now)?;
+                open::open_checked(&path).map(|connection| (at(connection), aside))
+            }
+            opened => opened.map(|connection| (at(connection), None)),
+        }
+    }
+
+    /// Opens the outbox of a state folder to look at it ([`Outbox::pending`], [`Outbox::counts`],
+    /// [`Outbox::was_recorded`]); nothing is made, changed or set aside.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Absent`] where there is no `state.db`.
+    pub fn open_to_read(folder: &Path) -> Result<Self, StateError> {
+        let path = StateDb::in_folder(folder).path;
+        let Opened { connection, version } = open::open_to_read(&path)?;
+        Ok(Self { connection, path, is_without: version == WITHOUT_OUTBOX })
+    }
+
+    /// An outbox that is gone with this process, so that alerts are tried even where the state cannot be
+    /// written. What channels were told is taken from `folder` as far as it can be read; what waits there
+    /// is not: it could not be settled, and people would hear it every night.
+    ///
+    /// # Errors
+    ///
+    /// Only where memory is short.
+    pub fn in_memory(folder: Option<&Path>) -> Result<Self, StateError> {
+        let path = PathBuf::from(":memory:");
+        let connection = open::in_memory().map_err(|source| explain(&path, source))?;
+        let outbox = Self { connection, path, is_without: false };
+        if let Some(folder) = folder {
+            let readable = StateDb::in_folder(folder).path;
+            outbox.in_one_step(|db| salvage::told(&readable, db))?;
+        }
+        Ok(outbox)
+    }
+
+    /// Keeps a notice, on disk when this returns; its number. `None` where it tells of a death that is
+    /// in the outbox already.
+    ///
+    /// # Errors
+    ///
+    /// It is not kept.
+    pub fn put(&self, notice: &Notice) -> Result<Option<i64>, StateError> {
+        self.in_one_step(|db| notices::put(db, notice))
+    }
+
+    /// Takes on for a channel what it has still to tell; called by whoever holds its settings.
+    ///
+    /// A channel that was here before gets every notice since. One that is new gets what no channel has
+    /// taken on, however old, and what others took on in the last three days.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was taken on.
+    pub fn claim(&self, channel: ChannelName, now: DateTime<Utc>) -> Result<(), StateError> {
+        self.in_one_step(|db| claim::claim(db, channel.word(), now))
+    }
+
+    /// The first pending notice of a channel after the one numbered `after` (0 at first), by number.
+    ///
+    /// # Errors
+    ///
+    /// Reading failed.
+    pub fn next(&self, channel: ChannelName, after: i64) -> Result<Option<Waiting>, StateError> {
+        deliver::next(&self.connection, channel.word(), after).map_err(|e| explain(&self.path, e))
+    }
+
+    /// Keeps what will be told, before the first attempt; a later call changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// It is not kept.
+    pub fn begin(&self, channel: ChannelName, id: i64, telling: &Telling) -> Result<(), StateError> {
+        self.in_one_step(|db| deliver::begin(db, channel.word(), id, telling))
+    }
+
+    /// The far end took a part: on disk when this returns, so that it is not sent again. A channel whose
+    /// message has no parts calls its one part `""`.
+    ///
+    /// # Errors
+    ///
+    /// It is not kept: it will be sent once more.
+    pub fn accepted(
+        &self,
+        channel: ChannelName,
+        id: i64,
+        part: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StateError> {
+        self.in_one_step(|db| deliver::accepted(db, channel.word(), id, part, now))
+    }
+
+    /// All parts were taken, or there was nothing to tell: the channel is done with this notice, and
+    /// knows `told` from now on, unless it was told of a later one already.
+    ///
+    /// # Errors
+    ///
+    /// It stays pending.
+    pub fn settle(&self, channel: ChannelName, id: i64, told: &Told) -> Result<(), StateError> {
+        self.in_one_step(|db| deliver::settle(db, channel.word(), id, told))
+    }
+
+    /// An attempt failed: the notice stays pending. `told` where so much of it was taken that the channel
+    /// counts as told.
+    ///
+    /// # Errors
+    ///
+    /// Neither the reason nor the time is kept; it stays pending all the same.
+    pub fn failed(
+        &self,
+        channel: ChannelName,
+        id: i64,
+        why: &str,
+        not_before: Option<DateTime<Utc>>,
+        told: Option<&Told>,
+    ) -> Result<(), StateError> {
+        self.in_one_step(|db| deliver::failed(db, channel.word(), id, why, not_before, told))
+    }
+
+    /// Everything that waits, oldest first, one line at a time.
+    ///
+    /// # Errors
+    ///
+    /// Reading failed; `each` has seen a part.
+    pub fn pending(&self, each: impl FnMut(Pending)) -> Result<(), StateError> {
+        if self.is_without {
+            return Ok(());
+        }
+        waiting::pending(&self.connection, each).map_err(|e| explain(&self.path, e))
+    }
+
+    /// How much waits, by environment and channel: for each channel that was ever here, and for what no
+    /// channel has taken on.
+    ///
+    /// # Errors
+    ///
+    /// Reading failed.
+    pub fn counts(&self) -> Result<Vec<Backlog>, StateError> {
+        if self.is_without {
+            return Ok(Vec::new());
+        }
+        waiting::counts(&self.connection).map_err(|e| explain(&self.path, e))
+    }
+
+    /// Whether a run left a record, or a notice.
+    ///
+    /// # Errors
+    ///
+    /// Reading failed.
+    pub fn was_recorded(&self, invocation_id: &str) -> Result<bool, StateError> {
+        let has = |sql| self.has(sql, [invocation_id]);
+        let noticed = "SELECT 1 FROM notices WHERE invocation_id = ? AND occasion = 'run'";
+        Ok(has("SELECT 1 FROM runs WHERE invocation_id = ?")? || (!self.is_without && has(noticed)?))
+    }
+
+    /// Whether a run that left its line in the lock file left a record, or a notice, all the same. A line
+    /// without an invocation id is known by its start.
+    ///
+    /// # Errors
+    ///
+    /// Reading failed.
+    pub fn knows(&self, run: &Unfinished) -> Result<bool, StateError> {
+        if let Some(invocation_id) = &run.invocation_id {
+            return self.was_recorded(invocation_id);
+        }
+        let second = [run.since, run.since + TimeDelta::seconds(1)].map(|time| time.timestamp_micros());
+        self.has("SELECT 1 FROM runs WHERE start_us >= ? AND start_us < ?", second)
+    }
+
+    /// Gives up what waits for a channel that is no longer used, and forgets that it was here; or, for
+    /// `None`, what no channel has taken on. How many notices that were. A channel that comes back is new,
+    /// but for what it was told.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was given up.
+    pub fn discard(&self, channel: Option<ChannelName>) -> Result<u64, StateError> {
+        self.in_one_step(|db| match channel {
+            Some(channel) => claim::discard(db, channel.word()),
+            None => claim::discard_unclaimed(db),
+        })
+    }
+
+    fn has(&self, sql: &str, of: impl rusqlite::Params) -> Result<bool, StateError> {
+        let look = || self.connection.prepare(sql)?.exists(of);
+        look().map_err(|e| explain(&self.path, e))
+    }
+
+    /// All of the work, on disk when this returns, or nothing.
+    fn in_one_step<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
+        let step = || {
+            // At once for writing: a transaction that begins by reading cannot wait for its turn.
+            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        step().map_err(|e| explain(&self.path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests;

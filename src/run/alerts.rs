@@ -1,0 +1,183 @@
+//! How do people hear of a run, in the run itself and later?
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use crate::cli::alert::Deliver;
+use crate::cli::runner::RunFlags;
+use crate::config::Settings;
+use crate::emit::channels;
+use crate::emit::deliver::deliver;
+use crate::emit::lock::Unfinished;
+use crate::emit::run::Outputs;
+use crate::emit::state::StateError;
+use crate::emit::state::outbox::Outbox;
+use crate::emit::textfile;
+use crate::plain::plain;
+use crate::report;
+use crate::report::notice::Subject;
+use crate::report::run_text::counted;
+use crate::verdict::backlog::UNCLAIMED;
+use crate::verdict::invariants::Report;
+use crate::verdict::{Finding, State};
+
+pub use crate::emit::deliver::Time;
+
+/// The default name of the outbox's textfile.
+pub const TEXTFILE: &str = "plms_alerts.prom";
+
+/// Whether a run writes a notice: not where nobody is to be told, and not where this run is to tell
+/// people by itself and knows no way to.
+pub fn tells(flags: &RunFlags, settings: &Settings) -> bool {
+    match flags.deliver.unwrap_or_default() {
+        Deliver::Off => false,
+        Deliver::Spool => true,
+        Deliver::Now => settings.channels().into_iter().any(|(_, is_configured)| is_configured),
+    }
+}
+
+impl Time {
+    /// At most `budget` from now on, and no longer than until `end`.
+    pub fn within(
+        start: DateTime<Utc>,
+        budget: Duration,
+        end: Option<Instant>,
+        asked_to_stop: Arc<AtomicBool>,
+    ) -> Self {
+        let began = tokio::time::Instant::now();
+        let deadline = began.checked_add(budget).unwrap_or(began);
+        let deadline = end.map_or(deadline, |end| deadline.min(end.into()));
+        Self { start, began, deadline, asked_to_stop }
+    }
+}
+
+/// Tells people of a run that has just been written down, and of what waits from before; a finding for
+/// everything that was not told.
+pub fn deliver_run(
+    settings: &Settings,
+    report: &Report,
+    outputs: &Outputs,
+    host: &str,
+    time: &Time,
+) -> Vec<Finding> {
+    let channels = channels::open(settings);
+    if channels.is_empty() {
+        return vec![];
+    }
+    let folder = &settings.state_dir.value;
+    let mut findings = vec![];
+    let opened = match outputs.notice {
+        Some(_) => Outbox::open(folder, time.start).map(|(outbox, _)| (outbox, Some(folder.as_path()))),
+        None => without_state(folder, report, outputs, host).map(|outbox| (outbox, None)),
+    };
+    match opened {
+        Ok((outbox, folder)) => {
+            if folder.is_none() {
+                let sentence = "the alert of this run could not be written down: it was tried at once, and \
+                                what was not taken then is lost";
+                findings.push(Finding::new(State::Unknown, sentence));
+            }
+            findings.extend(deliver(outbox, channels, folder, time).findings());
+        }
+        Err(error) => {
+            findings.push(Finding::new(State::Unknown, format!("alerts were not delivered: {error}")));
+        }
+    }
+    findings.extend(write_metrics(settings));
+    findings
+}
+
+/// Where the state cannot be written, people are told all the same.
+fn without_state(
+    folder: &Path,
+    report: &Report,
+    outputs: &Outputs,
+    host: &str,
+) -> Result<Outbox, StateError> {
+    let outbox = Outbox::in_memory(Some(folder))?;
+    outbox.put(&report::notice::compose(report, &outputs.streaks, host, outputs.log.as_deref()))?;
+    Ok(outbox)
+}
+
+/// What waits, for the metrics; a finding where they could not be written.
+pub fn write_metrics(settings: &Settings) -> Option<Finding> {
+    let place = &settings.textfile.as_ref()?.value;
+    // A `.prom` file is the runner's own: that of the outbox lies beside it.
+    let is_file = place.extension().is_some_and(|e| e == "prom");
+    let beside = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let place = if is_file { beside } else { place };
+    let written = Outbox::open_to_read(&settings.state_dir.value)
+        .and_then(|outbox| outbox.counts())
+        .map_err(|error| error.to_string())
+        .and_then(|counts| {
+            let Some(exposition) = report::alerts_exposition::render(&counts) else { return Ok(()) };
+            textfile::write(place, TEXTFILE, &exposition).map(|_| ()).map_err(|error| plain(&error))
+        });
+    let why = written.err()?;
+    Some(Finding::new(State::Unknown, format!("the metrics of the alerts were not written: {why}")))
+}
+
+/// Writes down that earlier runs were started and left no record, once each. Where that cannot be done it
+/// is tried again by the next run.
+pub fn note_deaths(
+    settings: &Settings,
+    unfinished: &[Unfinished],
+    host: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    if unfinished.is_empty() {
+        return Ok(());
+    }
+    let (outbox, _) = Outbox::open(&settings.state_dir.value, now)?;
+    let db_path = settings.registry().display().to_string();
+    for run in unfinished {
+        if outbox.knows(run)? {
+            continue;
+        }
+        let since = run.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        // The start stands for the id where an older program left none.
+        let invocation_id = run.invocation_id.as_deref().unwrap_or(&since);
+        let env = &settings.env_name.value;
+        let subject = Subject { env, db_path: &db_path, host, invocation_id };
+        let sentence = format!(
+            "{env}: a check died and left no record: process {}, begun at {since}; was it killed, or short of \
+             memory? see the journal, or cron's log, of that time",
+            run.pid
+        );
+        outbox.put(&report::notice::died(&subject, &sentence, now))?;
+    }
+    Ok(())
+}
+
+/// People should have heard within this time: a network that was away for a while is no alarm.
+const PATIENCE: TimeDelta = TimeDelta::hours(1);
+
+/// A finding for every channel that has not been told for too long; for `status`.
+pub fn overdue(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
+    let opened = Outbox::open_to_read(&settings.state_dir.value);
+    let backlogs = match opened.and_then(|outbox| outbox.counts()) {
+        Ok(backlogs) => backlogs,
+        // Nothing was ever to be told.
+        Err(StateError::Absent { .. }) => return vec![],
+        Err(error) => {
+            let sentence = format!("it is not known whether alerts wait: {error}");
+            return vec![Finding::new(State::Unknown, sentence)];
+        }
+    };
+    let late = backlogs.into_iter().filter_map(|backlog| {
+        let oldest = backlog.oldest_pending.filter(|oldest| now - *oldest > PATIENCE)?;
+        let waits = counted(backlog.pending, "alert");
+        let since = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Some(match backlog.channel.as_str() {
+            UNCLAIMED => {
+                format!("nobody has picked up {waits}, the oldest of {since}; does `alert flush` run?")
+            }
+            channel => format!("{channel} has not taken {waits}, the oldest of {since}; see `alert pending`"),
+        })
+    });
+    late.map(|sentence| Finding::new(State::Unknown, sentence)).collect()
+}

@@ -1,0 +1,224 @@
+//! Do alerts reach people, what waits, and can it go out now?
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::SecondsFormat;
+use serde_json::json;
+
+use super::{Asked, NAME, VerbError, answer, say_notes, say_unknown};
+use crate::cli::Output;
+use crate::cli::alert::{AlertVerb, FlushFlags, TestFlags};
+use crate::config::short_host_name;
+use crate::emit::channels::{self, Answer, Channel, ChannelName};
+use crate::emit::deliver::{Delivery, try_each};
+use crate::emit::state::outbox::{Outbox, Pending};
+use crate::emit::state::{Aside, StateError};
+use crate::report::json;
+use crate::report::notice::{self, Subject};
+use crate::report::plugin::ServiceOutput;
+use crate::report::run_json::instant;
+use crate::report::run_text::counted;
+use crate::report::table::{Align, Table};
+use crate::run::alerts::{Time, write_metrics};
+use crate::run::signals::Signals;
+use crate::verdict::backlog::UNCLAIMED;
+use crate::verdict::notice::Occasion;
+use crate::verdict::telling::{Message, Telling, Word};
+use crate::verdict::{Finding, State};
+
+/// `alert test|flush|pending`.
+pub fn alert(asked: &Asked<'_>, verb: &AlertVerb, out: &mut Output) -> State {
+    say_notes(asked.settings);
+    match verb {
+        AlertVerb::Test(flags) => test(asked, flags, out),
+        AlertVerb::Flush(flags) => flush(asked, flags, out)
+            .unwrap_or_else(|sentence| say_unknown(&sentence, asked.common.is_json(), out)),
+        AlertVerb::Pending => answer(asked, out, |out| pending(asked, out)),
+    }
+}
+
+/// OK where all channels took a test, CRITICAL where one did not, UNKNOWN where there is none.
+fn test(asked: &Asked<'_>, flags: &TestFlags, out: &mut Output) -> State {
+    let mut channels = channels::open(asked.settings);
+    channels.retain(|channel| flags.channel.is_empty() || flags.channel.contains(&channel.name()));
+    if channels.is_empty() {
+        let sentence = "no channel is configured: set SLACK_WEBHOOK_URL, ALERT_EMAIL or PD_ROUTING_KEY";
+        return say_unknown(sentence, asked.common.is_json(), out);
+    }
+    let (db_path, host) = (asked.settings.registry().display().to_string(), short_host_name());
+    let env = &asked.settings.env_name.value;
+    let subject = Subject { env, db_path: &db_path, host: &host, invocation_id: "test" };
+    let notice = notice::test(&subject, asked.now);
+    let telling = Telling { word: Word::Ok, turns: vec![] };
+    let message = Message { notice: &notice, telling: &telling, now: asked.now };
+    if flags.dry_run {
+        for channel in &channels {
+            out.say(&format!("{}:\n{}\n", channel.name().word(), channel.preview(&message)));
+        }
+        return State::Ok;
+    }
+    let deadline = Instant::now().checked_add(asked.common.timeout).unwrap_or_else(Instant::now);
+    let findings: Vec<(ChannelName, Finding)> = try_each(&channels, &message, deadline)
+        .into_iter()
+        .map(|(name, answer)| (name, tested(name, answer)))
+        .collect();
+    let failed = findings.iter().filter(|(_, finding)| finding.state != State::Ok).count();
+    let all = counted(channels.len() as u64, "channel");
+    let sentence = match failed {
+        0 => format!("{env}: {all} took a test"),
+        _ => format!("{env}: {failed} of {all} did not take a test"),
+    };
+    let state = if failed == 0 { State::Ok } else { State::Critical };
+    say(asked, state, sentence, findings.into_iter().map(|(_, finding)| finding).collect(), out)
+}
+
+fn tested(name: ChannelName, answer: Answer) -> Finding {
+    let name = name.word();
+    match answer {
+        Answer::Accepted(words) => Finding::new(State::Ok, format!("{name} took it: {words}")),
+        Answer::Later { why, .. } | Answer::Refused { why } | Answer::Unusable { why } => {
+            Finding::new(State::Critical, format!("{name} did not take it: {why}"))
+        }
+    }
+}
+
+fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<State, String> {
+    let folder = &asked.settings.state_dir.value;
+    let text = |error: StateError| error.to_string();
+    let signals = Signals::install().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let (outbox, aside) = Outbox::open(folder, asked.now).map_err(text)?;
+    if let Some(channel) = flags.discard {
+        let given_up = outbox.discard(Some(channel)).map_err(text)?;
+        let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
+        return Ok(say(asked, State::Ok, sentence, vec![], out));
+    }
+    if let Some(unit) = &flags.failed_unit {
+        super::failed_unit::tell(asked, unit, &outbox)?;
+    }
+    let channels = channels::open(asked.settings);
+    if flags.dry_run {
+        return preview(asked, &outbox, &channels, out).map_err(text);
+    }
+    let time = Time::within(asked.now, asked.common.timeout, None, Arc::clone(&signals.asked()));
+    let delivery = crate::emit::deliver::deliver(outbox, channels, Some(folder), &time);
+    let mut findings = delivery.findings();
+    findings.extend(aside.map(|aside| set_aside(&aside)));
+    findings.extend(write_metrics(asked.settings));
+    let counts = Outbox::open_to_read(folder).and_then(|outbox| outbox.counts()).map_err(text)?;
+    let waiting: u64 = counts.iter().map(|count| count.pending).sum();
+    if counts.iter().any(|count| count.channel == UNCLAIMED && count.pending > 0) {
+        let sentence = "no channel is configured here: who is to hear of it?";
+        findings.push(Finding::new(State::Critical, sentence));
+    }
+    let told = delivery.passed.iter().map(|passed| passed.told as u64).sum::<u64>();
+    findings.extend(taken(&delivery));
+    let state = if waiting == 0 && delivery.errors.is_empty() { State::Ok } else { State::Critical };
+    let left = if waiting == 0 {
+        "nothing waits".to_owned()
+    } else {
+        format!("{} still wait", counted(waiting, "alert"))
+    };
+    Ok(say(asked, state, format!("{} delivered, {left}", counted(told, "alert")), findings, out))
+}
+
+fn set_aside(aside: &Aside) -> Finding {
+    let path = aside.path.display();
+    let sentence = format!("the state could not be read ({}) and was set aside as {path}", aside.why);
+    Finding::new(State::Unknown, sentence)
+}
+
+fn taken(delivery: &Delivery) -> Vec<Finding> {
+    let took = delivery.passed.iter().filter(|passed| passed.told > 0);
+    took.map(|passed| {
+        let words = passed.words.as_deref().unwrap_or_default();
+        let sentence =
+            format!("{} took {}: {words}", passed.channel.word(), counted(passed.told as u64, "alert"));
+        Finding::new(State::Ok, sentence)
+    })
+    .collect()
+}
+
+/// What would be sent, channel by channel.
+fn preview(
+    asked: &Asked<'_>,
+    outbox: &Outbox,
+    channels: &[Box<dyn Channel>],
+    out: &mut Output,
+) -> Result<State, StateError> {
+    for channel in channels {
+        outbox.claim(channel.name(), asked.now)?;
+        let mut last = 0;
+        while let Some(waiting) = outbox.next(channel.name(), last)? {
+            last = waiting.id;
+            let telling = waiting
+                .telling
+                .or_else(|| crate::verdict::telling::tell(channel.wish(), &waiting.told, &waiting.notice));
+            let Some(telling) = telling else { continue };
+            let message = Message { notice: &waiting.notice, telling: &telling, now: asked.now };
+            out.say(&format!(
+                "{}, alert {}:\n{}\n",
+                channel.name().word(),
+                waiting.id,
+                channel.preview(&message)
+            ));
+        }
+    }
+    Ok(State::Ok)
+}
+
+fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
+    let outbox = match Outbox::open_to_read(&asked.settings.state_dir.value) {
+        // Nothing was ever to be told.
+        Err(StateError::Absent { .. }) => None,
+        other => Some(other?),
+    };
+    let mut lines = vec![];
+    if let Some(outbox) = &outbox {
+        outbox.pending(|line| lines.push(line))?;
+    }
+    if asked.common.is_json() {
+        let all: Vec<_> = lines.iter().map(object).collect();
+        out.say(&json::document(&json!({ "pending": all })));
+        return Ok(());
+    }
+    if lines.is_empty() {
+        out.say("nothing waits\n");
+        return Ok(());
+    }
+    let headings = ["ALERT", "SINCE", "ENV", "ABOUT", "CHANNEL", "TRIES", "WHY"];
+    let mut table = Table::new(&mut *out, &headings.map(|heading| (heading, Align::Left)));
+    for line in lines {
+        let since = line.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let about = if line.occasion == Occasion::Died { "a run that died" } else { "a run" };
+        let why =
+            line.why.as_deref().unwrap_or(if line.channel.is_some() { "not tried yet" } else { NOBODY });
+        let (id, tries) = (line.id.to_string(), line.attempts.to_string());
+        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, why])?;
+    }
+    table.finish()?;
+    Ok(())
+}
+
+/// Why a notice waits that no channel has taken on.
+const NOBODY: &str = "nobody who holds a channel's settings has looked since";
+
+fn channel_word(channel: Option<ChannelName>) -> &'static str {
+    channel.map_or(UNCLAIMED, ChannelName::word)
+}
+
+fn object(line: &Pending) -> serde_json::Value {
+    let channel = channel_word(line.channel);
+    json!({ "id": line.id, "env": line.env, "db_path": line.db_path, "occasion": line.occasion,
+            "at": instant(line.at), "channel": channel, "attempts": line.attempts, "why": line.why,
+            "not_before": line.not_before.map(instant) })
+}
+
+fn say(asked: &Asked<'_>, state: State, sentence: String, findings: Vec<Finding>, out: &mut Output) -> State {
+    if asked.common.is_json() {
+        out.say(&json::document(&json!({ "state": state, "sentence": sentence, "findings": findings })));
+    } else {
+        out.say(&ServiceOutput { name: NAME, state, sentence, findings, perfdata: vec![] }.render());
+    }
+    state
+}
