@@ -41,7 +41,10 @@ fn a_bus_with_bad_manners_is_unknown_with_the_stage_and_in_time() {
         (Manners::SilentAfterHello, "no answer within 1s while asking systemd"),
         (Manners::Denying, "systemd does not let us ask: Sender is not authorized"),
         (Manners::HangsUp, "the connection to systemd broke off"),
-        (Manners::Noise, "the system bus"),
+        (Manners::Noise, "cannot reach the system bus: what came is no D-Bus"),
+        (Manners::Rambling, "cannot reach the system bus: what came is no D-Bus"),
+        (Manners::Rejecting, "the system bus does not let us ask"),
+        (Manners::Flooding, "no answer within 1s while asking systemd"),
         (Manners::WrongTypes, "systemd answered the question for units with something else"),
     ] {
         let fake = FakeSystemd::serve(manners, well());
@@ -58,11 +61,23 @@ fn a_bus_with_bad_manners_is_unknown_with_the_stage_and_in_time() {
 fn a_file_system_that_hangs_holds_no_probe_beyond_its_time() {
     let fake = FakeSystemd::serve(Manners::Good, well());
     let begun = Instant::now();
-    // The host's zone stands for any file that is read.
-    let args = ["-u", "job", "-t", "1"];
+    let record = fake.folder().join("status.json").display().to_string();
+    let args = ["-u", "job", "-t", "1", "--status-file", &record];
+    // The host's zone stands for the record: both are read while judging, and this one can be made to hang.
     let seen = finish(&mut fake.probe_that_hangs(PROBES[2].1, &args, "/etc/localtime"));
     is_one_unknown(&seen, "PLMS FRESHNESS", "no answer within 1s while judging");
     assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_panic_is_one_unknown_line_however_the_program_is_linked() {
+    let fake = FakeSystemd::serve(Manners::Good, well());
+    let runner = ("PLMS INVARIANTS", env!("CARGO_BIN_EXE_plms-invariants"));
+    for (name, program) in PROBES.into_iter().chain([runner]) {
+        let seen = finish(&mut fake.program_that_panics(program, &[]));
+        is_one_unknown(&seen, name, "internal error at ");
+        assert_eq!(seen.stdout.lines().count(), 1, "{seen:#}");
+    }
 }
 
 #[test]
@@ -272,18 +287,27 @@ fn json_and_explanation_hold_what_the_plugin_text_says() {
 
 #[test]
 fn a_probe_holds_none_of_the_runners_code_and_no_table_of_zones() {
-    // grep(1) reads a hundred megabytes faster than a test that is not optimized.
-    let holds = |path: &str, text: &str| {
-        let mut grep = common::program("grep", std::path::Path::new("/"));
-        finish(grep.args(["-aqF", text, path])).status == Some(0)
+    // What is told to a debugger names every crate that shares an object file with ours: it is no code.
+    let folder = tempfile::tempdir().unwrap();
+    let bare = folder.path().join("program");
+    let strip = |path: &str| {
+        let mut strip = common::program("strip", folder.path());
+        finish(strip.args(["-g", "-o"]).arg(&bare).arg(path)).expect_status(0);
     };
-    assert!(
-        holds(env!("CARGO_BIN_EXE_plms-invariants"), "SQLite format 3"),
-        "the needle is no longer in SQLite"
-    );
+    let holds = |text: &str| {
+        let mut grep = common::program("grep", folder.path());
+        finish(grep.args(["-aqF", text]).arg(&bare)).status == Some(0)
+    };
+    strip(env!("CARGO_BIN_EXE_plms-invariants"));
+    for text in ["SQLite format 3", "reqwest", "rustls", "tokio"] {
+        assert!(holds(text), "the runner itself does not hold {text}, so that its absence proves nothing");
+    }
     for (name, probe) in PROBES {
-        for text in ["SQLite format 3", "reqwest", "rustls", "lettre", "Asia/Kolkata", "Pacific/Chatham"] {
-            assert!(!holds(probe, text), "{name} holds {text}");
+        strip(probe);
+        for text in
+            ["SQLite format 3", "reqwest", "rustls", "tokio", "lettre", "Asia/Kolkata", "Pacific/Chatham"]
+        {
+            assert!(!holds(text), "{name} holds {text}");
         }
     }
 }

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use super::probe_units;
 use crate::cli::{Output, OutputFormat};
 use crate::emit::textfile;
-use crate::observe::bus::{self, Bus, BusError, Names, Stage, Target};
-use crate::plain::plain;
+use crate::observe::bus::{self, BusError, Names, Stage, Target};
 use crate::report::probe::{Probe, ProbeReport, UnitReport};
 use crate::report::text::one_line;
 use crate::verdict::clock::Clock;
@@ -78,6 +77,14 @@ impl Request {
     pub(super) fn shows_all(&self) -> bool {
         self.explain || self.output == OutputFormat::Json
     }
+
+    /// Whether anything can take longer than the conversation's own deadline allows: a file that the operator
+    /// names, a program that is started. Else a watch would be a tenth of the whole run. Zones lie where the
+    /// loader has just found this program's libraries: who hangs there has not come this far.
+    fn may_hang(&self) -> bool {
+        let reads = matches!(&self.question, Question::Freshness { status_file: Some(_), .. });
+        reads || self.textfile.is_some() || matches!(self.target, Target::Host(_))
+    }
 }
 
 /// Runs the probe, says what it found, and gives its state.
@@ -86,7 +93,9 @@ pub fn run(request: &Request, out: &mut Output) -> State {
     stage.begin("starting");
     let name = request.question.probe().name();
     let speaks = Arc::new(AtomicBool::new(false));
-    if let Err(error) = watch(name, request.timeout, stage.clone(), Arc::clone(&speaks)) {
+    if request.may_hang()
+        && let Err(error) = watch(name, request.timeout, stage.clone(), Arc::clone(&speaks))
+    {
         out.say(&format!("{name} UNKNOWN: cannot start a thread: {error}\n"));
         return State::Unknown;
     }
@@ -101,7 +110,7 @@ pub fn run(request: &Request, out: &mut Output) -> State {
     verdict
 }
 
-/// Beside the deadline of the conversation, one around what no runtime can interrupt: a status file or a
+/// Beside the deadline of the conversation, one around what nothing else can interrupt: a status file or a
 /// textfile on a file system that hangs. Whoever sets `speaks` first has the word.
 fn watch(
     name: &'static str,
@@ -172,7 +181,7 @@ fn patience(timeout: Duration) -> Duration {
     timeout.saturating_sub((timeout / 4).min(Duration::from_secs(1)))
 }
 
-pub(super) type Answers = Result<Vec<(String, Result<bus::Seen, BusError>)>, ObserveError>;
+pub(super) type Answers = Result<bus::AllSeen, ObserveError>;
 
 /// Why nothing is known of any unit.
 #[derive(Debug, thiserror::Error)]
@@ -181,29 +190,25 @@ pub(super) enum ObserveError {
     Bus(#[from] BusError),
     #[error("no answer within {limit} while {stage}")]
     Timeout { limit: String, stage: &'static str },
-    #[error("cannot start asking: {}", plain(.0))]
-    Runtime(#[from] std::io::Error),
 }
 
 fn converse(request: &Request, stage: &Stage) -> Answers {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let asked = match request.question {
         Question::Timer(_) => bus::Asked::Timer,
         Question::Exit(_) => bus::Asked::Exit,
         Question::Freshness { .. } => bus::Asked::Freshness,
     };
-    let limit = patience(request.timeout);
-    let answers = runtime.block_on(async {
-        let conversation = async {
-            let mut bus = Bus::open(&request.target, stage.clone(), limit / 2).await?;
-            bus::observe(&mut bus, &request.names, asked).await
-        };
-        tokio::time::timeout(limit, conversation).await
+    let (names, patience) = (&request.names, patience(request.timeout));
+    let answers = bus::converse(&request.target, names.are_many(), stage, patience, |bus| {
+        bus::observe(bus, names, asked)
     });
-    // What is still in flight is nobody's concern any more.
-    runtime.shutdown_background();
-    let limit = crate::verdict::duration::human(request.timeout);
-    Ok(answers.map_err(|_| ObserveError::Timeout { limit, stage: stage.current() })??)
+    answers.map_err(|error| match error {
+        BusError::Silent => {
+            let limit = crate::verdict::duration::human(request.timeout);
+            ObserveError::Timeout { limit, stage: stage.current() }
+        }
+        other => other.into(),
+    })
 }
 
 fn unexpected(request: &Request, units: &[UnitReport]) -> Option<Finding> {

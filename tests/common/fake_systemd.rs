@@ -31,6 +31,12 @@ pub enum Manners {
     HangsUp,
     /// Sends bytes that are no D-Bus.
     Noise,
+    /// Takes nobody for whom he is.
+    Rejecting,
+    /// Begins a line and never ends it.
+    Rambling,
+    /// Lets in, and sends nothing but signals, for ever.
+    Flooding,
     /// Answers every question with a number.
     WrongTypes,
 }
@@ -225,6 +231,13 @@ impl FakeSystemd {
         command
     }
 
+    /// A program whose runtime panics as soon as it wants to know the time.
+    pub fn program_that_panics(&self, path: &str, args: &[&str]) -> Command {
+        let mut command = self.probe(path, args);
+        command.env("LD_PRELOAD", preload()).env("TEST_NO_CLOCK", "1");
+        command
+    }
+
     /// Runs a probe to its end.
     pub fn ask(&self, path: &str, args: &[&str]) -> Finished {
         finish(&mut self.probe(path, args))
@@ -250,8 +263,14 @@ fn converse(mut stream: UnixStream, manners: Manners, units: &BTreeMap<String, F
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
         return;
     }
-    if manners == Manners::Noise {
-        let _ = std::io::Write::write_all(&mut stream, &b"\xff\x00l\x01\r\n| garbage".repeat(1000));
+    let raw = match manners {
+        Manners::Noise => Some(b"\xff\x00l\x01\r\n| garbage".repeat(1000)),
+        Manners::Rejecting => Some(b"REJECTED EXTERNAL\r\n".to_vec()),
+        Manners::Rambling => Some(b"OK ".repeat(1000)),
+        _ => None,
+    };
+    if let Some(bytes) = raw {
+        let _ = std::io::Write::write_all(&mut stream, &bytes);
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
         return;
     }
@@ -286,6 +305,10 @@ async fn answer(
     match manners {
         Manners::SilentAfterHello => return Some(()),
         Manners::HangsUp => return None,
+        Manners::Flooding => loop {
+            let signal = Message::signal("/x", "org.freedesktop.systemd1.Manager", "UnitNew");
+            connection.send(&signal.build(&"x.service").ok()?).await.ok()?;
+        },
         Manners::WrongTypes => return connection.reply(&header, &7_u32).await.ok(),
         Manners::Denying => {
             let name = "org.freedesktop.DBus.Error.AccessDenied";

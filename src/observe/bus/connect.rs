@@ -4,12 +4,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use zbus::connection::Builder;
-use zbus::{Connection, MessageStream};
+use rustix::net::SocketAddrUnix;
 
-use super::{Bus, BusError, Stage};
+use super::opening::Opening;
+use super::socket::Socket;
+use super::{Bus, BusError, Stage, address};
 use crate::plain::plain;
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -68,110 +69,163 @@ impl Drop for Ssh {
     }
 }
 
-impl Bus {
-    /// Opens a conversation. `patience` bounds the system bus alone, so that root has time left for the
-    /// private socket; the caller's deadline is around all of it.
-    ///
-    /// # Errors
-    /// Nobody there, or nobody who lets us in.
-    pub async fn open(target: &Target, stage: Stage, patience: Duration) -> Result<Self, BusError> {
-        match target {
-            Target::System => Self::open_system(stage, patience).await,
-            Target::User => Self::open_user(stage, patience).await,
-            Target::Host(host) => Self::open_host(host, stage).await,
+/// One way to a systemd.
+enum Way<'a> {
+    /// Addresses of a bus, its name in sentences, and that of the systemd behind it.
+    Bus { addresses: String, whom: &'static str, behind: &'static str, stage: &'static str },
+    /// Where systemd itself listens, for root or for its own user.
+    Private { path: String },
+    /// A bus at the other end of ssh.
+    Ssh(&'a Host),
+}
+
+impl Target {
+    /// The ways to it: where an operator names a bus, there alone, else to systemd's own socket, too, where we
+    /// are let in. There a question is answered in half of the time, but systemd prepares a millisecond for a
+    /// new visitor: many questions go there first, a few come to the bus.
+    fn ways(&self, asks_much: bool) -> Vec<Way<'_>> {
+        let mut ways = self.bus_and_private();
+        if asks_much {
+            ways.reverse();
         }
+        ways
     }
 
-    async fn open_system(stage: Stage, patience: Duration) -> Result<Self, BusError> {
-        stage.begin("connecting to the system bus");
-        let is_root = rustix::process::geteuid().is_root();
-        // An operator who names a bus means that one.
-        let may_fall_back = is_root && std::env::var_os("DBUS_SYSTEM_BUS_ADDRESS").is_none();
-        let on_bus = build(Builder::system(), "the system bus");
-        if !may_fall_back {
-            return Ok(Self::on_bus(on_bus.await?, "systemd", stage, None));
+    fn bus_and_private(&self) -> Vec<Way<'_>> {
+        let named = |variable| Some(std::env::var_os(variable)?.to_string_lossy().into_owned());
+        match self {
+            Self::Host(host) => vec![Way::Ssh(host)],
+            Self::System => {
+                let (whom, stage) = ("the system bus", "connecting to the system bus");
+                let bus = |addresses| Way::Bus { addresses, whom, behind: "systemd", stage };
+                if let Some(addresses) = named("DBUS_SYSTEM_BUS_ADDRESS") {
+                    return vec![bus(addresses)];
+                }
+                let bus = bus("unix:path=/var/run/dbus/system_bus_socket".to_owned());
+                let private = || Way::Private { path: "/run/systemd/private".to_owned() };
+                let is_root = rustix::process::geteuid().is_root();
+                [bus].into_iter().chain(is_root.then(private)).collect()
+            }
+            Self::User => {
+                let (whom, stage) = ("the user's bus", "connecting to the user's bus");
+                let bus = |addresses| Way::Bus { addresses, whom, behind: "the user's systemd", stage };
+                if let Some(addresses) = named("DBUS_SESSION_BUS_ADDRESS") {
+                    return vec![bus(addresses)];
+                }
+                let of_user = || format!("/run/user/{}", rustix::process::geteuid().as_raw());
+                let runtime = named("XDG_RUNTIME_DIR").unwrap_or_else(of_user);
+                let private = Way::Private { path: format!("{runtime}/systemd/private") };
+                vec![bus(format!("unix:path={runtime}/bus")), private]
+            }
         }
-        let error = match tokio::time::timeout(patience, on_bus).await {
-            Ok(Ok(connection)) => return Ok(Self::on_bus(connection, "systemd", stage, None)),
-            Ok(Err(error)) => error,
-            Err(_) => unreachable("the system bus", &"it does not answer"),
-        };
-        stage.begin("connecting to systemd's private socket");
-        Self::private("/run/systemd/private", stage).await.map_err(|_| error)
-    }
-
-    async fn open_user(stage: Stage, patience: Duration) -> Result<Self, BusError> {
-        stage.begin("connecting to the user's bus");
-        let on_bus = build(Builder::session(), "the user's bus");
-        let error = match tokio::time::timeout(patience, on_bus).await {
-            Ok(Ok(connection)) => return Ok(Self::on_bus(connection, "the user's systemd", stage, None)),
-            Ok(Err(error)) => error,
-            Err(_) => unreachable("the user's bus", &"it does not answer"),
-        };
-        if std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some() {
-            return Err(error);
-        }
-        // Users without a bus of their own have this one; systemctl --user asks there, too.
-        let runtime = std::env::var("XDG_RUNTIME_DIR");
-        let runtime =
-            runtime.unwrap_or_else(|_| format!("/run/user/{}", rustix::process::geteuid().as_raw()));
-        stage.begin("connecting to the user's systemd");
-        Self::private(&format!("{runtime}/systemd/private"), stage).await.map_err(|_| error)
-    }
-
-    async fn private(path: &str, stage: Stage) -> Result<Self, BusError> {
-        let builder = match super::private::connect(path) {
-            Ok(stream) => Builder::unix_stream(stream).p2p(),
-            Err(error) => return Err(unreachable("systemd's private socket", &error)),
-        };
-        let connection = build(builder, "systemd's private socket").await?;
-        let bus = Self::on_bus(connection, "systemd", stage, None);
-        Ok(Self { destination: None, ..bus })
-    }
-
-    async fn open_host(host: &Host, stage: Stage) -> Result<Self, BusError> {
-        stage.begin("connecting over ssh");
-        let whom = format!("{} over ssh", host.destination);
-        let (ours, theirs) = UnixStream::pair().map_err(|error| unreachable(&whom, &error))?;
-        let input = theirs.try_clone().map_err(|error| unreachable(&whom, &error))?;
-        let mut ssh = Command::new("ssh");
-        // systemctl's own words, and never a question to a terminal.
-        ssh.args(["-xT", "-o", "BatchMode=yes"]);
-        if let Some(port) = host.port {
-            ssh.args(["-p", &port.to_string()]);
-        }
-        ssh.args(["--", &host.destination, "systemd-stdio-bridge"]);
-        ssh.stdin(Stdio::from(OwnedFd::from(input))).stdout(Stdio::from(OwnedFd::from(theirs)));
-        let child = ssh.spawn().map_err(|error| unreachable(&whom, &format!("cannot start ssh: {error}")))?;
-        // The command keeps a copy of their end, without which the end of ssh would go unnoticed.
-        drop(ssh);
-        let ssh = Ssh(child);
-        let connection = build(Builder::unix_stream(ours), &whom).await?;
-        Ok(Self::on_bus(connection, &whom, stage, Some(ssh)))
-    }
-
-    fn on_bus(connection: Connection, whom: &str, stage: Stage, ssh: Option<Ssh>) -> Self {
-        let replies = MessageStream::from(&connection);
-        let destination = Some(SYSTEMD);
-        Self { connection, replies, destination, whom: whom.to_owned(), stage, ssh }
     }
 }
 
-async fn build(builder: Builder<'_>, whom: &str) -> Result<Connection, BusError> {
-    builder.build().await.map_err(|error| match error {
-        zbus::Error::FDO(error) => match *error {
-            zbus::fdo::Error::AccessDenied(reason) | zbus::fdo::Error::AuthFailed(reason) => {
-                BusError::Denied { whom: whom.to_owned(), reason }
-            }
-            other => unreachable(whom, &other),
-        },
-        zbus::Error::Connection(error, _) => unreachable(whom, &error),
-        zbus::Error::Handshake(reason) => BusError::Denied { whom: whom.to_owned(), reason },
-        other => unreachable(whom, &other),
+/// Has `talk` converse with a systemd before `patience` is at its end. A way on which nobody answers is left
+/// for the next one; where nobody answers at all, what is said is what was said of the bus.
+///
+/// # Errors
+/// Nobody there, nobody who lets us in, or what `talk` made of the answers.
+pub fn converse<T>(
+    target: &Target,
+    asks_much: bool,
+    stage: &Stage,
+    patience: Duration,
+    mut talk: impl FnMut(&mut Bus) -> Result<T, BusError>,
+) -> Result<T, BusError> {
+    let end = Instant::now() + patience;
+    let ways = target.ways(asks_much);
+    let last = ways.len().saturating_sub(1);
+    let mut unheard = None;
+    for (nth, way) in ways.into_iter().enumerate() {
+        // Who says nothing leaves half of the time to the next.
+        let first_answer = if nth == last { end } else { Instant::now() + patience / 2 };
+        let error = match open(&way, stage, Times { first_answer, end }) {
+            Ok(mut bus) => match talk(&mut bus) {
+                // Where time is left, the others are asked, and the silence is an error like any other.
+                Err(BusError::Silent) if !bus.has_answered() && nth != last => {
+                    bus.opening.failed(&"it does not answer")
+                }
+                Err(error) if !bus.has_answered() => error,
+                said => return said,
+            },
+            Err(error) => error,
+        };
+        if unheard.is_none() || !matches!(way, Way::Private { .. }) {
+            unheard = Some(error);
+        }
+    }
+    Err(unheard.unwrap_or(BusError::Silent))
+}
+
+/// Until when the other side must have said something, and everything.
+#[derive(Clone, Copy)]
+struct Times {
+    first_answer: Instant,
+    end: Instant,
+}
+
+fn open(way: &Way<'_>, stage: &Stage, times: Times) -> Result<Bus, BusError> {
+    let (socket, door, whom, is_bus, ssh) = match way {
+        Way::Bus { addresses, whom, behind, stage: connecting } => {
+            stage.begin(connecting);
+            let sockets = address::sockets(addresses);
+            (connect(&sockets, whom, times)?, (*whom).to_owned(), (*behind).to_owned(), true, None)
+        }
+        Way::Private { path } => {
+            stage.begin("connecting to systemd's private socket");
+            let door = "systemd's private socket";
+            let sockets: Vec<_> = SocketAddrUnix::new(path.as_str()).into_iter().collect();
+            (connect(&sockets, door, times)?, door.to_owned(), "systemd".to_owned(), false, None)
+        }
+        Way::Ssh(host) => {
+            stage.begin("connecting over ssh");
+            let whom = format!("{} over ssh", host.destination);
+            let (ours, ssh) = start_ssh(host, &whom)?;
+            (Socket::new(ours, times.first_answer), whom.clone(), whom, true, Some(ssh))
+        }
+    };
+    Ok(Bus {
+        opening: Opening::new(door, is_bus, times.end),
+        socket,
+        unsent: Vec::new(),
+        serial: 0,
+        destination: is_bus.then_some(SYSTEMD),
+        whom,
+        stage: stage.clone(),
+        ssh,
     })
 }
 
-fn unreachable(whom: &str, reason: &impl std::fmt::Display) -> BusError {
+fn connect(sockets: &[SocketAddrUnix], whom: &str, times: Times) -> Result<Socket, BusError> {
+    let mut outcome = Err(unreachable(whom, &"its address names no socket of this machine"));
+    for socket in sockets {
+        outcome = Socket::connect(socket, times.first_answer).map_err(|error| unreachable(whom, &error));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn start_ssh(host: &Host, whom: &str) -> Result<(OwnedFd, Ssh), BusError> {
+    let (ours, theirs) = UnixStream::pair().map_err(|error| unreachable(whom, &error))?;
+    let input = theirs.try_clone().map_err(|error| unreachable(whom, &error))?;
+    let mut ssh = Command::new("ssh");
+    // systemctl's own words, and never a question to a terminal.
+    ssh.args(["-xT", "-o", "BatchMode=yes"]);
+    if let Some(port) = host.port {
+        ssh.args(["-p", &port.to_string()]);
+    }
+    ssh.args(["--", &host.destination, "systemd-stdio-bridge"]);
+    ssh.stdin(Stdio::from(OwnedFd::from(input))).stdout(Stdio::from(OwnedFd::from(theirs)));
+    let child = ssh.spawn().map_err(|error| unreachable(whom, &format!("cannot start ssh: {error}")))?;
+    // The command keeps a copy of their end, without which the end of ssh would go unnoticed.
+    drop(ssh);
+    Ok((OwnedFd::from(ours), Ssh(child)))
+}
+
+pub(super) fn unreachable(whom: &str, reason: &impl std::fmt::Display) -> BusError {
     let remedy = if whom == "the system bus" { "; is dbus running?" } else { "" };
     BusError::Unreachable { whom: whom.to_owned(), reason: plain(reason), remedy }
 }

@@ -1,29 +1,26 @@
 //! How is systemd asked? One connection, many questions at once, and a stage that says where it stopped.
 
+mod address;
 mod connect;
-mod private;
+mod opening;
 mod properties;
 mod query;
 mod questions;
 mod seen;
+mod socket;
 mod units;
+mod wire;
 
-use std::collections::HashMap;
-use std::future::poll_fn;
-use std::num::NonZeroU32;
-use std::pin::Pin;
+use std::io;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::Duration;
-
-use futures_core::Stream as _;
-use zbus::message::{Message, Type};
-use zbus::{Connection, MessageStream};
 
 use crate::plain::plain;
 
-pub use connect::{Host, Target};
-pub use query::{Asked, Seen, observe};
+use wire::{Answer, Came};
+
+pub use connect::{Host, Target, converse};
+pub use query::{AllSeen, Asked, Seen, observe};
 pub use units::{Names, is_glob};
 
 /// dbus-daemon allows a connection 128 unanswered calls.
@@ -31,7 +28,7 @@ const IN_FLIGHT: usize = 100;
 /// So many answers are read as they come.
 const FEW: usize = 25;
 /// How long more than a few answers gather before they are read.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_micros(300);
 
 /// Why systemd's answer is not known.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +77,9 @@ pub enum BusError {
         /// What was asked.
         what: String,
     },
+    /// Nothing came before the end of our patience.
+    #[error("no answer in time")]
+    Silent,
     /// Not a name that systemd takes.
     #[error("'{0}' is no unit name that systemd knows")]
     BadName(String),
@@ -117,6 +117,7 @@ pub(crate) struct Call {
 
 /// The arguments that our questions have.
 pub(crate) enum Body {
+    Nothing,
     Text(&'static str),
     Property(&'static str, &'static str),
     Names(Vec<String>),
@@ -142,10 +143,14 @@ impl Refusal {
     }
 }
 
-/// An open conversation with one systemd.
+/// A conversation with one systemd.
 pub struct Bus {
-    connection: Connection,
-    replies: MessageStream,
+    socket: socket::Socket,
+    opening: opening::Opening,
+    /// Written, and not yet sent.
+    unsent: Vec<u8>,
+    /// Of the last question.
+    serial: u32,
     /// `None` on the private socket, where systemd is the only other one.
     destination: Option<&'static str>,
     whom: String,
@@ -160,82 +165,100 @@ impl Bus {
         self.ssh.is_some()
     }
 
-    pub(crate) fn stage(&self, stage: &'static str) {
-        self.stage.begin(stage);
+    /// Begins a stage; the first one begins when we were let in.
+    pub(crate) fn stage(&mut self, stage: &'static str) {
+        if self.has_answered() {
+            self.stage.begin(stage);
+        } else {
+            self.opening.next_stage = stage;
+        }
     }
 
-    /// Asks all questions, as many at once as the bus allows. `take` gets each answer as it comes, with the
-    /// number of its question: those of a fleet are too many to keep.
-    pub(crate) async fn ask(
+    /// Asks all questions, as many at once as the bus allows. `call` writes one when its turn has come, and
+    /// `take` gets each answer as it comes: those of a fleet are too many to keep.
+    pub(crate) fn ask<Q>(
         &mut self,
-        calls: &[Call],
-        mut take: impl FnMut(usize, Result<Message, Refusal>),
+        questions: &[Q],
+        call: impl Fn(&Q) -> Call,
+        mut take: impl FnMut(&Q, Result<Answer<'_>, Refusal>),
     ) -> Result<(), BusError> {
-        let mut due = HashMap::new();
-        let mut unsent = calls;
-        while !(due.is_empty() && unsent.is_empty()) {
-            if due.len() <= IN_FLIGHT / 2 {
-                let (now, later) = unsent.split_at((IN_FLIGHT - due.len()).min(unsent.len()));
-                let first = calls.len() - unsent.len();
-                let messages = now.iter().map(|call| self.message(call)).collect::<zbus::Result<Vec<_>>>();
-                let messages = messages.map_err(|error| self.broken(&error))?;
-                due.extend(messages.iter().zip(first..).map(|(message, nth)| (serial(message), nth)));
-                self.connection.send_all(&messages).await.map_err(|error| self.broken(&error))?;
-                unsent = later;
+        self.begin();
+        let first = self.serial + 1;
+        let mut is_due = vec![false; questions.len()];
+        let (mut due, mut asked) = (0, 0);
+        loop {
+            if due <= IN_FLIGHT / 2 {
+                let next = questions.iter().zip(&mut is_due).skip(asked).take(IN_FLIGHT - due);
+                for (question, is_due) in next {
+                    self.serial += 1;
+                    wire::write(&mut self.unsent, self.serial, self.destination, &call(question));
+                    *is_due = true;
+                    (due, asked) = (due + 1, asked + 1);
+                }
+                self.send()?;
             }
-            if due.len() > FEW {
+            if self.let_in()? {
+                due -= self.take_answers(|serial, answer| {
+                    let nth = serial.checked_sub(first)? as usize;
+                    let (question, is_due) = questions.get(nth).zip(is_due.get_mut(nth))?;
+                    // What answers twice, or what nobody asked, is no answer.
+                    std::mem::take(is_due).then(|| take(question, answer))
+                })?;
+            }
+            if asked < questions.len() && due <= IN_FLIGHT / 2 {
+                continue;
+            }
+            if due == 0 {
+                return Ok(());
+            }
+            if due > FEW {
                 // Answers come one by one. To wake for each would cost as much as to answer it, on
                 // processors that systemd and the bus need.
                 std::thread::sleep(GATHER);
             }
-            let mut message = Some(self.next().await?);
-            while let Some(answer) = message {
-                if let Some(nth) = answer.header().reply_serial().and_then(|serial| due.remove(&serial)) {
-                    let is_error = answer.message_type() == Type::Error;
-                    take(nth, if is_error { Err(refusal(&answer)) } else { Ok(answer) });
+            self.socket.more().map_err(|error| self.broken(&error))?;
+        }
+    }
+
+    fn send(&mut self) -> Result<(), BusError> {
+        let sent = self.socket.send(&self.unsent);
+        self.unsent.clear();
+        sent.map_err(|error| self.broken(&error))
+    }
+
+    /// Hands on what has come whole, and says how many questions of ours that answered.
+    fn take_answers(
+        &mut self,
+        mut take: impl FnMut(u32, Result<Answer<'_>, Refusal>) -> Option<()>,
+    ) -> Result<usize, BusError> {
+        let mut taken = 0;
+        loop {
+            let length = match wire::read(self.socket.came()) {
+                Came::Part => return Ok(taken),
+                Came::Garbage => return Err(self.broken_by(&"what came is no D-Bus")),
+                Came::Message(frame, length) => {
+                    let answered = frame.answers.and_then(|serial| take(serial, frame.answer()));
+                    taken += usize::from(answered.is_some());
+                    length
                 }
-                message = if due.is_empty() { None } else { self.next_if_there().await? };
-            }
-        }
-        Ok(())
-    }
-
-    async fn next(&mut self) -> Result<Message, BusError> {
-        let next = poll_fn(|context| Pin::new(&mut self.replies).poll_next(context)).await;
-        self.received(next)
-    }
-
-    async fn next_if_there(&mut self) -> Result<Option<Message>, BusError> {
-        let next = poll_fn(|context| Poll::Ready(Pin::new(&mut self.replies).poll_next(context))).await;
-        match next {
-            Poll::Pending => Ok(None),
-            Poll::Ready(next) => self.received(next).map(Some),
+            };
+            self.socket.use_up(length);
         }
     }
 
-    fn received(&self, next: Option<zbus::Result<Message>>) -> Result<Message, BusError> {
-        match next {
-            Some(Ok(message)) => Ok(message),
-            Some(Err(error)) => Err(self.broken(&error)),
-            None => Err(self.broken(&"closed by the other side")),
+    fn broken(&self, error: &io::Error) -> BusError {
+        match error.kind() {
+            io::ErrorKind::TimedOut => BusError::Silent,
+            io::ErrorKind::UnexpectedEof => self.broken_by(&"closed by the other side"),
+            _ => self.broken_by(error),
         }
     }
 
-    fn message(&self, call: &Call) -> zbus::Result<Message> {
-        let mut builder = Message::method_call(call.path.as_str(), call.member).interface(call.interface);
-        if let Some(destination) = self.destination {
-            builder = builder.destination(destination);
+    fn broken_by(&self, reason: &impl std::fmt::Display) -> BusError {
+        if !self.has_answered() {
+            return self.opening.failed(reason);
         }
-        match &call.body {
-            Body::Text(text) => builder.build(text),
-            Body::Property(interface, property) => builder.build(&(interface, property)),
-            Body::Names(names) => builder.build(names),
-            Body::Patterns(states, patterns) => builder.build(&(states, patterns)),
-        }
-    }
-
-    fn broken(&self, error: &impl std::fmt::Display) -> BusError {
-        BusError::Broken { whom: self.whom.clone(), reason: plain(error) }
+        BusError::Broken { whom: self.whom.clone(), reason: plain(reason) }
     }
 
     pub(crate) fn garbage(&self, what: &str) -> BusError {
@@ -251,13 +274,10 @@ impl Bus {
     }
 }
 
-fn serial(message: &Message) -> NonZeroU32 {
-    message.primary_header().serial_num()
-}
-
-fn refusal(message: &Message) -> Refusal {
-    let name = message.header().error_name().map(ToString::to_string).unwrap_or_default();
-    let text = message.body().deserialize::<String>().unwrap_or_default();
-    let text = if text.is_empty() { name.clone() } else { text };
-    Refusal { name, text }
+impl<'a> wire::Frame<'a> {
+    fn answer(self) -> Result<Answer<'a>, Refusal> {
+        let Some(name) = self.error else { return Ok(self.answer) };
+        let text = self.answer.read::<&str>().filter(|text| !text.is_empty()).unwrap_or(name);
+        Err(Refusal { name: name.to_owned(), text: text.to_owned() })
+    }
 }

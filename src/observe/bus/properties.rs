@@ -1,10 +1,13 @@
 //! What did systemd say? Its values, converted once: microseconds become instants, two numbers become none.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use zbus::{OwnedVariant, Variant};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use zbus::{OwnedVariant, Signature, Type, Variant};
 
+use super::questions;
 use crate::verdict::clock::Stamp;
 use crate::verdict::exit_names;
 
@@ -48,19 +51,60 @@ impl Value {
     }
 }
 
+/// What every verdict needs of all that there is to know about a timer.
+pub(super) struct WholeTimer(pub Vec<(&'static str, Value)>);
+
+impl Type for WholeTimer {
+    const SIGNATURE: &'static Signature = <HashMap<&str, Variant<'_>>>::SIGNATURE;
+}
+
+impl<'de> Deserialize<'de> for WholeTimer {
+    fn deserialize<D: Deserializer<'de>>(all: D) -> Result<Self, D::Error> {
+        all.deserialize_map(Sieve)
+    }
+}
+
+/// Keeps what is wanted as it goes by: to keep all would cost as much as the rest of an answer.
+struct Sieve;
+
+impl<'de> Visitor<'de> for Sieve {
+    type Value = WholeTimer;
+
+    fn expecting(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("the properties of a timer")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<WholeTimer, A::Error> {
+        let mut kept = Vec::with_capacity(questions::WHOLE_TIMER.len());
+        while let Some((name, value)) = all.next_entry::<&str, Variant<'_>>()? {
+            if let Some(wanted) = questions::WHOLE_TIMER.iter().find(|wanted| wanted.name == name) {
+                let value =
+                    Value::of(&value).ok_or_else(|| A::Error::custom("a value that cannot be kept"))?;
+                kept.push((wanted.name, value));
+            }
+        }
+        Ok(WholeTimer(kept))
+    }
+}
+
 /// A time on the bus is microseconds; 0 is "never", the greatest number "not waiting".
 fn microseconds(raw: u64) -> Option<Duration> {
     (raw != 0 && raw != u64::MAX).then(|| Duration::from_micros(raw))
 }
 
 impl Properties {
+    /// For so many more, and no more: of a fleet there are hundreds.
+    pub fn make_room(&mut self, count: usize) {
+        self.0.reserve_exact(count);
+    }
+
     pub fn insert(&mut self, name: &'static str, value: Value) {
         self.0.retain(|(known, _)| *known != name);
         self.0.push((name, value));
     }
 
     pub fn extend(&mut self, all: Vec<(&'static str, Value)>) {
-        self.0.reserve_exact(all.len());
+        self.make_room(all.len());
         for (name, value) in all {
             self.insert(name, value);
         }
@@ -111,7 +155,11 @@ impl Properties {
 
     /// A pair of instants: `name` and `nameMonotonic`.
     pub fn stamp(&self, name: &str) -> Option<Stamp> {
-        let monotonic = self.duration(&format!("{name}Monotonic"));
+        let is_twin = |known: &str| known.strip_suffix("Monotonic") == Some(name);
+        let monotonic = match self.0.iter().find(|(known, _)| is_twin(known)) {
+            Some((_, Value::Number(raw))) => microseconds(*raw),
+            _ => None,
+        };
         Some(Stamp { realtime: self.instant(name)?, monotonic })
     }
 

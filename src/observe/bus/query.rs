@@ -1,11 +1,11 @@
 //! How many round trips does a verdict need? One where all is well, and more where something is odd.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashSet};
 
-use super::properties::{Properties, Value};
+use super::properties::{Properties, Value, WholeTimer};
 use super::questions::{self, MANAGER, Property, TIMER};
 use super::units::{self, Listed, Names};
-use super::{Body, Bus, BusError, Call, Refusal};
+use super::{Answer, Body, Bus, BusError, Call, Refusal};
 use crate::verdict::clock::Stamp;
 use crate::verdict::job::Job;
 use crate::verdict::timer::Timer;
@@ -34,6 +34,9 @@ pub struct Seen {
     pub boot: Option<Stamp>,
 }
 
+/// Each unit that was meant, or why nothing is known of it.
+pub type AllSeen = Vec<(String, Result<Seen, BusError>)>;
+
 /// All answers so far, by the name that was asked for.
 pub(super) struct Answers {
     pub asked: Asked,
@@ -49,12 +52,8 @@ pub(super) struct Answers {
 ///
 /// # Errors
 /// The conversation as a whole failed; what concerns one unit alone is in its own place.
-pub async fn observe(
-    bus: &mut Bus,
-    names: &Names,
-    asked: Asked,
-) -> Result<Vec<(String, Result<Seen, BusError>)>, BusError> {
-    let units = bus.expand(names).await?;
+pub fn observe(bus: &mut Bus, names: &Names, asked: Asked) -> Result<AllSeen, BusError> {
+    let units = bus.expand(names)?;
     bus.stage("asking systemd");
     let mut answers = Answers::new(asked, bus.is_remote());
     // A timer and its job mostly share a name; where they do not, the answer says so.
@@ -64,14 +63,14 @@ pub async fn observe(
         None => Some(format!("{}.timer", unit.strip_suffix(".service").unwrap_or(unit))),
     });
     let first = units.iter().cloned().chain(partners).collect();
-    answers.fetch(bus, &units, first).await?;
+    answers.fetch(bus, &units, first)?;
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
-    answers.fetch(bus, &[], related).await?;
-    answers.fetch_details(bus).await?;
+    answers.fetch(bus, &[], related)?;
+    answers.fetch_details(bus)?;
     // Timers tell what a service does not remember, and which they are it has said only now.
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
-    if answers.fetch(bus, &[], related).await? {
-        answers.fetch_details(bus).await?;
+    if answers.fetch(bus, &[], related)? {
+        answers.fetch_details(bus)?;
     }
     Ok(units.iter().flat_map(|unit| answers.seen(bus, unit)).collect())
 }
@@ -81,16 +80,16 @@ impl Answers {
         Self {
             asked,
             is_remote,
-            listed: HashMap::new(),
-            properties: HashMap::new(),
-            failures: HashMap::new(),
-            garbage: HashMap::new(),
+            listed: HashMap::default(),
+            properties: HashMap::default(),
+            failures: HashMap::default(),
+            garbage: HashMap::default(),
             boot: Properties::default(),
         }
     }
 
     /// The first round for units that are not known yet; says whether there were any.
-    async fn fetch(&mut self, bus: &mut Bus, given: &[String], names: Vec<String>) -> Result<bool, BusError> {
+    fn fetch(&mut self, bus: &mut Bus, given: &[String], names: Vec<String>) -> Result<bool, BusError> {
         let mut strangers: Vec<String> =
             names.into_iter().filter(|name| !self.listed.contains_key(name)).collect();
         strangers.sort();
@@ -98,71 +97,50 @@ impl Answers {
         if strangers.is_empty() {
             return Ok(false);
         }
-        let mut calls = vec![units::by_names(strangers.clone())];
-        let mut keys: Vec<(&str, Option<Property>)> = Vec::new();
+        let given: HashSet<&str> = given.iter().map(String::as_str).collect();
+        let mut asking = vec![Asking::List(&strangers)];
         for unit in &strangers {
-            let path = units::path_of(unit);
-            if units::is_timer(unit) {
-                calls.push(properties_call(&path, "GetAll", Body::Text(TIMER)));
-                keys.push((unit, None));
-            }
-            for property in questions::first(unit, self.asked, given.contains(unit)) {
-                calls.push(get(&path, property.interface, property.name));
-                keys.push((unit, Some(property)));
-            }
+            asking.extend(units::is_timer(unit).then_some(Asking::Timer(unit)));
+            let first = questions::first(unit, self.asked, given.contains(unit.as_str()));
+            self.properties.entry(unit.clone()).or_default().make_room(first.len());
+            asking.extend(first.into_iter().map(|property| Asking::Property(unit, property)));
         }
-        let boot = ["UserspaceTimestamp", "UserspaceTimestampMonotonic"];
         if self.asked != Asked::Timer && self.listed.is_empty() {
-            calls.extend(boot.map(|name| get("/org/freedesktop/systemd1", MANAGER, name)));
+            asking.extend(["UserspaceTimestamp", "UserspaceTimestampMonotonic"].map(Asking::Boot));
         }
         let mut list = None;
-        bus.ask(&calls, |nth, reply| match nth.checked_sub(1) {
-            None => list = Some(reply),
-            Some(nth) => {
-                if let Some((unit, property)) = keys.get(nth) {
-                    self.take(unit, *property, reply);
-                } else if let Some(name) = boot.get(nth - keys.len()) {
-                    let value = reply.ok().and_then(|message| variant(&message));
-                    if let Some(value) = value {
-                        self.boot.insert(name, value);
-                    }
+        bus.ask(&asking, Asking::call, |question, reply| match question {
+            Asking::List(_) => list = Some(reply.map(|answer| units::read_list(&answer))),
+            Asking::Timer(unit) => self.take(unit, None, reply),
+            Asking::Property(unit, property) => self.take(unit, Some(*property), reply),
+            Asking::Boot(name) => {
+                let value = reply.ok().and_then(|answer| variant(&answer));
+                if let Some(value) = value {
+                    self.boot.insert(name, value);
                 }
             }
-        })
-        .await?;
+        })?;
         let list = list.ok_or_else(|| bus.garbage("units"))?;
         let list = list.map_err(|refusal| match refusal.name.as_str() {
             "org.freedesktop.DBus.Error.InvalidArgs" => BusError::BadName(strangers.join("', '")),
             _ => bus.refused("units", &refusal),
         })?;
-        let list = units::read_list(bus, &list)?;
-        if list.len() != strangers.len() {
-            return Err(bus.garbage("units"));
-        }
+        let list = list.filter(|list| list.len() == strangers.len()).ok_or_else(|| bus.garbage("units"))?;
         self.listed.extend(strangers.iter().cloned().zip(list));
         Ok(true)
     }
 
-    fn take(&mut self, unit: &str, property: Option<Property>, reply: Result<zbus::Message, Refusal>) {
-        let properties = self.properties.entry(unit.to_owned()).or_default();
+    fn take(&mut self, unit: &str, property: Option<Property>, reply: Result<Answer<'_>, Refusal>) {
+        let Some(properties) = self.properties.get_mut(unit) else { return };
         match (reply, property) {
-            (Ok(message), Some(property)) => match variant(&message) {
+            (Ok(answer), Some(property)) => match variant(&answer) {
                 Some(value) => properties.insert(property.name, value),
                 None => drop(self.garbage.insert(unit.to_owned(), property.name)),
             },
-            (Ok(message), None) => {
-                let body = message.body();
-                let all = body.deserialize::<HashMap<&str, zbus::Variant<'_>>>();
-                let wanted = all.ok().and_then(|all| {
-                    let wanted = questions::WHOLE_TIMER.iter().map(|property| property.name);
-                    let found = wanted.filter_map(|name| Some((name, all.get(name)?)));
-                    found.map(|(name, value)| Some((name, Value::of(value)?))).collect()
-                });
-                match wanted {
-                    Some(wanted) => properties.extend(wanted),
-                    None => drop(self.garbage.insert(unit.to_owned(), "Timer")),
-                }
-            }
+            (Ok(answer), None) => match answer.read::<WholeTimer>() {
+                Some(WholeTimer(wanted)) => properties.extend(wanted),
+                None => drop(self.garbage.insert(unit.to_owned(), "Timer")),
+            },
             // A unit of another type, or an older systemd: missed where it is needed.
             (Err(refusal), _) if refusal.is_absence() => {}
             (Err(refusal), _) => drop(self.failures.insert(unit.to_owned(), refusal)),
@@ -189,40 +167,49 @@ impl Answers {
     }
 
     /// What the first answers call for, as far as it was not asked yet.
-    async fn fetch_details(&mut self, bus: &mut Bus) -> Result<(), BusError> {
-        let mut calls = Vec::new();
-        let mut keys = Vec::new();
+    fn fetch_details(&mut self, bus: &mut Bus) -> Result<(), BusError> {
+        let mut wanted = Vec::new();
         for unit in self.listed.keys() {
             let Some(seen) = self.properties.get(unit) else { continue };
-            let details = self.details(unit);
-            for property in details.into_iter().filter(|property| !seen.has(property.name)) {
-                calls.push(get(&units::path_of(unit), property.interface, property.name));
-                keys.push((unit.clone(), property));
-            }
+            let details = self.details(unit).into_iter().filter(|property| !seen.has(property.name));
+            wanted.extend(details.map(|property| (unit.clone(), property)));
         }
-        if calls.is_empty() {
+        if wanted.is_empty() {
             return Ok(());
         }
         bus.stage("asking systemd for details");
-        bus.ask(&calls, |nth, reply| {
-            if let Some((unit, property)) = keys.get(nth) {
-                self.take(unit, Some(*property), reply);
-            }
-        })
-        .await
+        let call = |(unit, property): &(String, Property)| Asking::Property(unit, *property).call();
+        bus.ask(&wanted, call, |(unit, property), reply| self.take(unit, Some(*property), reply))
     }
 }
 
-fn get(path: &str, interface: &'static str, name: &'static str) -> Call {
-    properties_call(path, "Get", Body::Property(interface, name))
+/// A question before it is written: of a fleet there are thousands.
+enum Asking<'a> {
+    /// The states of these units.
+    List(&'a [String]),
+    /// All of a timer.
+    Timer(&'a str),
+    /// One property of a unit.
+    Property(&'a str, Property),
+    /// One property of systemd.
+    Boot(&'static str),
 }
 
-fn properties_call(path: &str, member: &'static str, body: Body) -> Call {
-    Call { path: path.to_owned(), interface: "org.freedesktop.DBus.Properties", member, body }
+impl Asking<'_> {
+    fn call(&self) -> Call {
+        let ask =
+            |path, member, body| Call { path, interface: "org.freedesktop.DBus.Properties", member, body };
+        match self {
+            Self::List(names) => units::by_names(names.to_vec()),
+            Self::Timer(unit) => ask(units::path_of(unit), "GetAll", Body::Text(TIMER)),
+            Self::Property(unit, property) => {
+                ask(units::path_of(unit), "Get", Body::Property(property.interface, property.name))
+            }
+            Self::Boot(name) => ask(units::MANAGER_PATH.to_owned(), "Get", Body::Property(MANAGER, name)),
+        }
+    }
 }
 
-fn variant(message: &zbus::Message) -> Option<Value> {
-    let body = message.body();
-    let value = body.deserialize::<zbus::Variant<'_>>().ok()?;
-    Value::of(&value)
+fn variant(answer: &Answer<'_>) -> Option<Value> {
+    Value::of(&answer.read::<zbus::Variant<'_>>()?)
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Body, Bus, BusError, Call};
+use super::{Answer, Body, Bus, BusError, Call};
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+pub(super) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+/// So many units are more questions than a bus between us and systemd is worth.
+const MANY: usize = 10;
 
 /// A row of `ListUnits`: name, description, load, active and sub state, follower, path, job id, type, path.
 type UnitRow<'a> = (
@@ -54,6 +56,12 @@ impl Names {
     /// A name that systemd would refuse.
     pub fn new(given: &[String], suffix: &str) -> Result<Self, BusError> {
         given.iter().map(|name| complete(name, suffix)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether they mean a fleet, as far as names tell.
+    #[must_use]
+    pub fn are_many(&self) -> bool {
+        self.0.len() >= MANY || self.0.iter().any(|name| is_glob(name))
     }
 
     /// The names, completed.
@@ -117,9 +125,9 @@ fn manager(member: &'static str, body: Body) -> Call {
     Call { path: MANAGER_PATH.into(), interface: MANAGER, member, body }
 }
 
-pub(super) fn read_list(bus: &Bus, message: &zbus::Message) -> Result<Vec<Listed>, BusError> {
-    let body = message.body();
-    let rows: Vec<UnitRow<'_>> = body.deserialize().map_err(|_| bus.garbage("units"))?;
+/// `None` where it is no list of units.
+pub(super) fn read_list(answer: &Answer<'_>) -> Option<Vec<Listed>> {
+    let rows: Vec<UnitRow<'_>> = answer.read()?;
     let listed = |(id, _, load_state, active_state, sub_state, _, _, job, _, _): UnitRow<'_>| Listed {
         id: id.to_owned(),
         load_state: load_state.to_owned(),
@@ -127,13 +135,13 @@ pub(super) fn read_list(bus: &Bus, message: &zbus::Message) -> Result<Vec<Listed
         sub_state: sub_state.to_owned(),
         job,
     };
-    Ok(rows.into_iter().map(listed).collect())
+    Some(rows.into_iter().map(listed).collect())
 }
 
 impl Bus {
     /// Every unit that is meant, once, in the order in which it was named; globs expand over what is
     /// loaded and over unit files.
-    pub(crate) async fn expand(&mut self, names: &Names) -> Result<Vec<String>, BusError> {
+    pub(crate) fn expand(&mut self, names: &Names) -> Result<Vec<String>, BusError> {
         if !names.0.iter().any(|name| is_glob(name)) {
             return Ok(unique(names.0.iter().cloned()));
         }
@@ -141,7 +149,7 @@ impl Bus {
         let mut expanded = Vec::new();
         for name in &names.0 {
             if is_glob(name) {
-                expanded.extend(self.matching(name).await?);
+                expanded.extend(self.matching(name)?);
             } else {
                 expanded.push(name.clone());
             }
@@ -149,30 +157,34 @@ impl Bus {
         Ok(unique(expanded))
     }
 
-    async fn matching(&mut self, pattern: &str) -> Result<Vec<String>, BusError> {
-        let one = || vec![pattern.to_owned()];
-        let calls = [
-            manager("ListUnitsByPatterns", Body::Patterns(vec![], one())),
-            manager("ListUnitFilesByPatterns", Body::Patterns(vec![], one())),
-        ];
+    fn matching(&mut self, pattern: &str) -> Result<Vec<String>, BusError> {
+        let lists = ["ListUnitsByPatterns", "ListUnitFilesByPatterns"];
+        let call = |list: &&'static str| manager(list, Body::Patterns(vec![], vec![pattern.to_owned()]));
         let mut found = BTreeSet::new();
-        let mut answers = Vec::new();
-        self.ask(&calls, |nth, answer| answers.push((nth, answer))).await?;
-        for (nth, answer) in answers {
-            let message = answer.map_err(|refusal| self.refused(pattern, &refusal))?;
-            if nth == 0 {
+        let mut outcome = Ok(());
+        self.ask(&lists, call, |list, answer| {
+            let names = match (answer, *list) {
+                (Err(refusal), _) => return outcome = Err(Some(refusal)),
                 // A name that others only mention is no unit of the fleet.
-                let listed =
-                    read_list(self, &message)?.into_iter().filter(|unit| unit.load_state != "not-found");
-                found.extend(listed.map(|unit| unit.id));
-            } else {
-                let files: Vec<(String, String)> =
-                    message.body().deserialize().map_err(|_| self.garbage("unit files"))?;
+                (Ok(answer), "ListUnitsByPatterns") => read_list(&answer).map(|units| {
+                    let units = units.into_iter().filter(|unit| unit.load_state != "not-found");
+                    units.map(|unit| unit.id).collect::<Vec<_>>()
+                }),
                 // An alias is another name of a unit that has its own file.
-                let files = files.into_iter().filter(|(_, state)| state != "alias");
-                found.extend(files.filter_map(|(path, _)| Some(path.rsplit_once('/')?.1.to_owned())));
+                (Ok(answer), _) => answer.read::<Vec<(&str, &str)>>().map(|files| {
+                    let files = files.into_iter().filter(|(_, state)| *state != "alias");
+                    files.filter_map(|(path, _)| Some(path.rsplit_once('/')?.1.to_owned())).collect()
+                }),
+            };
+            match names {
+                Some(names) => found.extend(names),
+                None => outcome = Err(None),
             }
-        }
+        })?;
+        outcome.map_err(|refusal| match refusal {
+            Some(refusal) => self.refused(pattern, &refusal),
+            None => self.garbage("units"),
+        })?;
         let suffix = pattern.rsplit_once('.').map_or("", |(_, suffix)| suffix);
         found.retain(|name| !name.contains("@.") && name.ends_with(suffix));
         if found.is_empty() {
