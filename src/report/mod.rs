@@ -12,6 +12,7 @@ pub mod gauges;
 pub(crate) mod golden;
 pub mod json;
 pub mod log;
+pub mod mail;
 pub mod not_checked;
 pub mod notice;
 pub mod pagerduty;

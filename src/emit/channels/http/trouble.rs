@@ -87,7 +87,8 @@ fn cause(error: &reqwest::Error) -> String {
     }
 }
 
-fn of_tls(error: &rustls::Error) -> String {
+/// What is wrong with their TLS.
+pub(in crate::emit::channels) fn of_tls(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(fault) => of_certificate(fault),
         rustls::Error::InvalidMessage(_) => "it does not speak TLS there".to_owned(),
