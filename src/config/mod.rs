@@ -1,5 +1,6 @@
 //! What did the operator set, and where? Flags over variables over a file (contract 3).
 
+pub mod address;
 pub mod endpoint;
 mod env_file;
 pub mod file;

@@ -14,6 +14,7 @@ pub mod gauges;
 pub(crate) mod golden;
 pub mod json;
 pub mod log;
+pub mod mail;
 pub mod message;
 pub mod mrkdwn;
 pub mod not_checked;

@@ -1,42 +1,104 @@
 //! How does a notice become mail, and who takes it: a server, or a program on this host?
 
+mod host;
+mod settings;
+
 use std::time::Instant;
 
-use thiserror::Error;
-
+use super::sendmail::Sendmail;
+use super::smtp::{NobodyListens, Post, Smtp};
 use super::{Answer, Attempt, Channel, ChannelName};
-use crate::config::Settings;
+use crate::config::address::{NO_ADDRESS, NO_DOMAIN, is_local_name, is_mailable};
+use crate::report::mail::{Addresses, compose};
+use crate::report::table::visible;
 use crate::verdict::telling::{Message, Wish};
 
-/// Why nobody can be mailed.
-#[derive(Debug, Error)]
-pub enum MailError {
-    /// Nobody stands in `ALERT_EMAIL`.
-    #[error("ALERT_EMAIL names nobody")]
-    Nobody,
-}
+pub use settings::{MailError, faults};
 
 /// Mail to everybody in `ALERT_EMAIL`.
-#[derive(Debug)]
 pub struct Mail {
+    /// As they stand there; a word that is no address is refused when its turn comes, and stops nobody else.
     to: Vec<String>,
+    from: String,
+    host: String,
+    way: Way,
+}
+
+/// Who takes the mail: contract 3.
+enum Way {
+    /// `SMTP_URL`.
+    Server(Smtp),
+    /// `SENDMAIL`.
+    Program(Sendmail),
+    /// Whoever listens on this host, else the program that every mail system has.
+    ThisHost(Smtp, Sendmail),
+}
+
+impl Way {
+    fn stays_on_this_host(&self) -> bool {
+        match self {
+            Self::Server(smtp) => smtp.url().is_on_this_host(),
+            Self::Program(_) | Self::ThisHost(..) => true,
+        }
+    }
+
+    async fn hand_over(&self, post: Post<'_>, deadline: Instant) -> Answer {
+        match self {
+            Self::Server(smtp) => match smtp.send(post, deadline).await {
+                Ok(answer) => answer,
+                Err(NobodyListens(why)) => Answer::Later { why, after: None },
+            },
+            Self::Program(program) => program.send(post, deadline).await,
+            Self::ThisHost(smtp, program) => match smtp.send(post, deadline).await {
+                Ok(answer) => answer,
+                Err(NobodyListens(why)) if !program.is_there() => Answer::Unusable {
+                    why: format!("{why}, and there is no {program}; set SMTP_URL or SENDMAIL"),
+                },
+                Err(NobodyListens(_)) => program.send(post, deadline).await,
+            },
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Server(smtp) => smtp.url().to_string(),
+            Self::Program(program) => program.to_string(),
+            Self::ThisHost(smtp, program) => {
+                format!("{}, or {program} where nothing listens there", smtp.url())
+            }
+        }
+    }
 }
 
 impl Mail {
-    /// The channel as it is configured; `None` where `ALERT_EMAIL` is not set.
-    ///
-    /// # Errors
-    /// Where a setting is none.
-    pub fn from_settings(settings: &Settings) -> Result<Option<Self>, MailError> {
-        let Some(to) = settings.text("ALERT_EMAIL") else { return Ok(None) };
-        let to: Vec<String> =
-            to.value.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        if to.is_empty() { Err(MailError::Nobody) } else { Ok(Some(Self { to })) }
+    /// Tries to hand the message over for one recipient, by `deadline` at the latest.
+    pub async fn tell(&self, message: &Message<'_>, recipient: &str, deadline: Instant) -> Answer {
+        if let Some(why) = self.why_not(recipient) {
+            return Answer::Refused { why };
+        }
+        let letter = self.letter(message);
+        let post = Post { from: &self.from, to: recipient, letter: &letter };
+        self.way.hand_over(post, deadline).await
     }
 
-    /// Tries to hand the message over for one recipient, by `deadline` at the latest.
-    pub async fn send(&self, _message: &Message<'_>, _recipient: &str, _deadline: Instant) -> Answer {
-        Answer::Later { why: "mail cannot be sent yet".to_owned(), after: None }
+    /// Why this word of `ALERT_EMAIL` cannot be mailed.
+    fn why_not(&self, word: &str) -> Option<String> {
+        let why = match (is_mailable(word), is_local_name(word)) {
+            (true, _) => return None,
+            (false, true) if self.way.stays_on_this_host() => return None,
+            (false, true) => NO_DOMAIN,
+            (false, false) => NO_ADDRESS,
+        };
+        Some(format!("ALERT_EMAIL: {} {why}", visible(word)))
+    }
+
+    fn letter(&self, message: &Message<'_>) -> Vec<u8> {
+        let known = self.to.iter().filter(|word| self.why_not(word).is_none());
+        // A header holds whole addresses only.
+        let to: Vec<String> = known
+            .map(|word| if is_mailable(word) { word.clone() } else { format!("{word}@{}", self.host) })
+            .collect();
+        compose(message, &Addresses { from: &self.from, to: &to })
     }
 }
 
@@ -45,6 +107,7 @@ impl Channel for Mail {
         ChannelName::Mail
     }
 
+    /// Each failing run, and once that it is over.
     fn wish(&self) -> Wish {
         Wish::Failures
     }
@@ -54,10 +117,12 @@ impl Channel for Mail {
     }
 
     fn send<'a>(&'a self, message: &'a Message<'_>, part: &'a str, deadline: Instant) -> Attempt<'a> {
-        Box::pin(self.send(message, part, deadline))
+        Box::pin(self.tell(message, part, deadline))
     }
 
-    fn preview(&self, _: &Message<'_>) -> String {
-        String::new()
+    fn preview(&self, message: &Message<'_>) -> String {
+        let letter = self.letter(message);
+        let letter = String::from_utf8_lossy(&letter).replace("\r\n", "\n");
+        format!("by {} to {}\n{letter}", self.way.shown(), visible(&self.to.join(", ")))
     }
 }

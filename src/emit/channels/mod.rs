@@ -3,7 +3,9 @@
 pub mod http;
 pub mod mail;
 pub mod pagerduty;
+pub mod sendmail;
 pub mod slack;
+pub mod smtp;
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -68,6 +70,11 @@ pub enum Answer {
         why: String,
         /// How long it asks to be left alone.
         after: Option<Duration>,
+    },
+    /// This part, not now (a full mailbox, a greylist); others may be taken at once.
+    Postponed {
+        /// What the far end said.
+        why: String,
     },
     /// This part will not be taken as it is (a recipient that does not exist, an event that is refused);
     /// others may be.

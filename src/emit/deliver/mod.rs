@@ -130,17 +130,23 @@ pub fn try_each(
         let mut answers = vec![];
         for channel in channels {
             let mut said = Answer::Refused { why: "nobody is to be told".to_owned() };
+            let mut not_taken = None;
             for part in channel.parts(message) {
                 let sent = channel.send(message, &part, deadline);
                 said = match timeout_at(deadline.into(), sent).await {
                     Ok(answer) => answer,
                     Err(_) => Answer::Later { why: "no answer in time".to_owned(), after: None },
                 };
-                if !matches!(said, Answer::Accepted(_)) {
-                    break;
+                match &said {
+                    Answer::Accepted(_) => {}
+                    // The other parts may be taken.
+                    Answer::Refused { .. } | Answer::Postponed { .. } => {
+                        not_taken.get_or_insert_with(|| said.clone());
+                    }
+                    Answer::Later { .. } | Answer::Unusable { .. } => break,
                 }
             }
-            answers.push((channel.name(), said));
+            answers.push((channel.name(), not_taken.unwrap_or(said)));
         }
         answers
     });

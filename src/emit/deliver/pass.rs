@@ -1,5 +1,6 @@
 //! How is one channel told everything that waits for it, in order, in the time there is?
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -99,6 +100,8 @@ impl Time {
 enum Halt {
     /// Others may be.
     Refused(String),
+    /// Others may be, and so may this one a little later.
+    Postponed(String),
     /// The channel takes nothing more in this pass.
     Stopped { why: String, not_before: Option<DateTime<Utc>> },
 }
@@ -115,28 +118,20 @@ pub async fn pass(outbox: &Outbox, channel: &dyn Channel, time: &Time) -> Result
         channel,
         time,
         parts_taken: 0,
+        refused: BTreeMap::new(),
         passed: Passed { channel: name, told: 0, words: None, why_waiting: vec![], not_recorded: None },
     };
     outbox.claim(name, time.now())?;
-    let mut last = 0;
-    let mut refused_in_a_row = 0;
-    while let Some(waiting) = outbox.next(name, last)? {
-        last = waiting.id;
-        match teller.tell(&waiting).await {
-            Ok(()) => refused_in_a_row = 0,
-            Err(Halt::Refused(why)) => {
-                teller.passed.why_waiting.push(why);
-                refused_in_a_row += 1;
-                if refused_in_a_row == REFUSALS {
-                    break;
-                }
-            }
-            Err(Halt::Stopped { why, .. }) => {
-                teller.passed.why_waiting.push(why);
-                break;
-            }
+    let mut waits = BTreeMap::new();
+    let mut again = teller.round(None, &mut waits).await?;
+    // Everybody else comes first: a mailbox that is full keeps nobody from hearing.
+    for failed in 1_u32.. {
+        if again.is_empty() || !time.wait(back_off(failed, None, fastrand::f64())).await {
+            break;
         }
+        again = teller.round(Some(&again), &mut waits).await?;
     }
+    teller.passed.why_waiting = waits.into_values().collect();
     Ok(teller.passed)
 }
 
@@ -145,10 +140,49 @@ struct Teller<'a> {
     channel: &'a dyn Channel,
     time: &'a Time,
     parts_taken: usize,
+    /// Why which part of which notice is not asked for again in this pass.
+    refused: BTreeMap<(i64, String), String>,
     passed: Passed,
 }
 
 impl Teller<'_> {
+    /// Every notice once, or those of `only`; why each still waits goes into `waits`, and what may be taken a
+    /// little later comes back.
+    async fn round(
+        &mut self,
+        only: Option<&BTreeSet<i64>>,
+        waits: &mut BTreeMap<i64, String>,
+    ) -> Result<BTreeSet<i64>, StateError> {
+        let (mut last, mut refused_in_a_row) = (0, 0);
+        let mut postponed = BTreeSet::new();
+        while let Some(waiting) = self.outbox.next(self.channel.name(), last)? {
+            last = waiting.id;
+            if only.is_some_and(|only| !only.contains(&last)) {
+                continue;
+            }
+            waits.remove(&last);
+            match self.tell(&waiting).await {
+                Ok(()) => refused_in_a_row = 0,
+                Err(Halt::Postponed(why)) => {
+                    waits.insert(last, why);
+                    postponed.insert(last);
+                }
+                Err(Halt::Refused(why)) => {
+                    waits.insert(last, why);
+                    refused_in_a_row += 1;
+                    if refused_in_a_row == REFUSALS {
+                        break;
+                    }
+                }
+                Err(Halt::Stopped { why, .. }) => {
+                    waits.insert(last, why);
+                    return Ok(BTreeSet::new());
+                }
+            }
+        }
+        Ok(postponed)
+    }
+
     /// One notice, from the decision whether to tell it to its end in the outbox.
     async fn tell(&mut self, waiting: &Waiting) -> Result<(), Halt> {
         let (name, id) = (self.channel.name(), waiting.id);
@@ -174,7 +208,7 @@ impl Teller<'_> {
                 self.note(settled);
                 self.passed.told += 1;
             }
-            Err(Halt::Refused(why)) => {
+            Err(Halt::Refused(why) | Halt::Postponed(why)) => {
                 let failed = self.outbox.failed(name, id, why, None, any_told);
                 self.note(failed);
             }
@@ -204,9 +238,14 @@ impl Teller<'_> {
     async fn tell_parts(&mut self, waiting: &Waiting, telling: &Telling, any: &mut bool) -> Result<(), Halt> {
         let (channel, name) = (self.channel, self.channel.name());
         let message = |now| Message { notice: &waiting.notice, telling, now };
-        let mut refused: Option<String> = None;
+        let mut left: Vec<String> = vec![];
+        let mut is_postponed = false;
         for part in channel.parts(&message(self.time.now())) {
             if waiting.accepted.contains(&part) || is_obsolete(waiting, &part, channel) {
+                continue;
+            }
+            if let Some(why) = self.refused.get(&(waiting.id, part.clone())) {
+                left.push(why.clone());
                 continue;
             }
             if !self.time.wait(gap(name, self.parts_taken)).await {
@@ -222,12 +261,21 @@ impl Teller<'_> {
                     *any = true;
                 }
                 Err(Halt::Refused(why)) => {
-                    refused = Some(refused.map_or(why.clone(), |r| format!("{r}; {why}")));
+                    self.refused.insert((waiting.id, part), why.clone());
+                    left.push(why);
+                }
+                Err(Halt::Postponed(why)) => {
+                    is_postponed = true;
+                    left.push(why);
                 }
                 Err(stopped) => return Err(stopped),
             }
         }
-        refused.map_or(Ok(()), |why| Err(Halt::Refused(why)))
+        match left.join("; ") {
+            why if is_postponed => Err(Halt::Postponed(why)),
+            why if !left.is_empty() => Err(Halt::Refused(why)),
+            _ => Ok(()),
+        }
     }
 
     /// Attempts at one part until there is an answer to keep.
@@ -246,6 +294,7 @@ impl Teller<'_> {
             let (why, asked) = match self.time.bounded(sent).await {
                 Answer::Accepted(words) => return Ok(words),
                 Answer::Refused { why } => return Err(Halt::Refused(why)),
+                Answer::Postponed { why } => return Err(Halt::Postponed(why)),
                 Answer::Unusable { why } => return Err(Halt::Stopped { why, not_before: None }),
                 Answer::Later { why, after } => (why, after.map(|after| after.min(DAY))),
             };

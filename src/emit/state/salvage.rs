@@ -37,6 +37,10 @@ pub(super) fn told(readable: &Path, into: &Connection) -> rusqlite::Result<()> {
     saved.never_number_twice()
 }
 
+fn hex_digit(of: u8) -> char {
+    char::from_digit(of.into(), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
 /// Opens a file that may be anything, never to change it.
 fn open(path: &Path) -> Option<Connection> {
     if !std::fs::symlink_metadata(path).ok()?.is_file() {
@@ -48,7 +52,7 @@ fn open(path: &Path) -> Option<Connection> {
             b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                 uri.push(char::from(*byte))
             }
-            _ => uri.push_str(&format!("%{byte:02X}")),
+            _ => uri.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
         }
     }
     // Immutable: no lock, no journal; what could be rolled back was so when it was opened to be used.
@@ -297,9 +301,10 @@ fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
 /// The word of a channel that this program knows.
 fn channel(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     let word = text(row, column)?;
-    match ChannelName::ALL.iter().any(|name| name.word() == word) {
-        true => Ok(word),
-        false => Err(rusqlite::Error::InvalidColumnName(word)),
+    if ChannelName::ALL.iter().any(|name| name.word() == word) {
+        Ok(word)
+    } else {
+        Err(rusqlite::Error::InvalidColumnName(word))
     }
 }
 

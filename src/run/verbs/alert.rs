@@ -77,9 +77,10 @@ fn tested(name: ChannelName, answer: Answer) -> Finding {
     let name = name.word();
     match answer {
         Answer::Accepted(words) => Finding::new(State::Ok, format!("{name} took it: {words}")),
-        Answer::Later { why, .. } | Answer::Refused { why } | Answer::Unusable { why } => {
-            Finding::new(State::Critical, format!("{name} did not take it: {why}"))
-        }
+        Answer::Later { why, .. }
+        | Answer::Postponed { why }
+        | Answer::Refused { why }
+        | Answer::Unusable { why } => Finding::new(State::Critical, format!("{name} did not take it: {why}")),
     }
 }
 

@@ -99,6 +99,7 @@ fn oddities(settings: &Settings) -> Vec<String> {
     if events.is_some_and(|url| !is_private(&url)) {
         notes.push(format!("PD_EVENTS_URL {HTTPS_ONLY}"));
     }
+    notes.extend(crate::emit::channels::mail::faults(settings));
     let paths = [
         ("DB_PATH", Some(&settings.db_path)),
         ("ARTIFACTS_DIR", settings.artifacts_dir.as_ref()),

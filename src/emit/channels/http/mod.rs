@@ -13,6 +13,7 @@ pub use reply::Reply;
 pub use retry_after::retry_after;
 pub use target::Target;
 pub use trouble::Trouble;
+pub(super) use trouble::of_tls;
 
 /// Statuses with which every far end asks to be tried again: it was slow, busy or broken.
 #[must_use]

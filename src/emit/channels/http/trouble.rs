@@ -93,7 +93,8 @@ fn tls_within(error: &io::Error) -> Option<&rustls::Error> {
     inner.downcast_ref().or_else(|| tls_within(inner.downcast_ref()?))
 }
 
-fn of_tls(error: &rustls::Error) -> String {
+/// What is wrong with their TLS.
+pub(in crate::emit::channels) fn of_tls(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(fault) => of_certificate(fault),
         rustls::Error::InvalidMessage(_) => "it does not speak TLS there".to_owned(),

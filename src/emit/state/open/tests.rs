@@ -109,8 +109,10 @@ fn two_processes_bring_it_up_once() {
     let open = || {
         std::thread::scope(|scope| {
             let opened: Vec<_> = (0..4).map(|_| scope.spawn(|| open_or_begin(&path).map(drop))).collect();
-            opened.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
-        })
+            for thread in opened {
+                thread.join().unwrap().unwrap();
+            }
+        });
     };
     open();
     assert_eq!(version(&folder), 2);

@@ -174,7 +174,7 @@ fn whichever_page_is_garbage_what_can_still_be_read_is_there() {
             0 => nothing.push(page),
             _ => parts += 1,
         }
-        assert_eq!(outbox.put_night(41) > 0, true);
+        assert!(outbox.put_night(41) > 0);
     }
     println!("pages: {whole} cost nothing, {parts} cost a part, {nothing:?} cost all that was pending");
     // The header with the schema, and the root of the notices.
