@@ -44,8 +44,8 @@ pub struct FlushFlags {
     /// Send nothing, print what would be sent; secrets are left out
     #[arg(long)]
     pub dry_run: bool,
-    /// Tell people first that this unit's last run died, where systemd's MONITOR_* variables say so and the
-    /// run left no record
+    /// Tell people first that this unit's last run died, where systemd's MONITOR_* variables or the lock file
+    /// say so and the run left no record
     #[arg(long, value_name = "UNIT")]
     pub failed_unit: Option<String>,
     /// Give up what waits for this channel, which is no longer used; the alerts are lost to it

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::owner;
 use crate::plain::plain;
@@ -134,6 +136,27 @@ impl RunLock {
     }
 }
 
+/// Runs of this machine that left their line and whose process is gone, oldest first; none where the file
+/// cannot be read. Takes no lock, because a run that begins meanwhile would be refused for it.
+#[must_use]
+pub fn dead(state_folder: &Path) -> Vec<Unfinished> {
+    let path = state_folder.join("lock");
+    let mut runs = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)
+        .map(|mut file| read_lines(&mut file))
+        .unwrap_or_default();
+    runs.retain(|run| is_gone(run.pid));
+    runs
+}
+
+/// A process id that is in use again counts as the run's: the next run tells of that one.
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+}
+
 /// Never follows a link and never waits for a FIFO: the folder may belong to somebody else.
 fn open(path: &Path) -> std::io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -243,6 +266,18 @@ mod tests {
         drop(take(&folder, 4711, EVE, "a1")); // as the kernel does for a killed process
         let next = take(&folder, 4712, MORN, "b2");
         assert_eq!(next.unfinished(), [died(4711, EVE, Some("a1"))]);
+    }
+
+    #[test]
+    fn a_dead_run_is_known_without_the_lock_and_one_at_work_is_not_taken_for_dead() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(dead(folder.path()), []);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        drop(take(&folder, child.id(), EVE, "a1"));
+        let at_work = take(&folder, std::process::id(), MORN, "b2");
+        assert_eq!(dead(folder.path()), [died(child.id(), EVE, Some("a1"))]);
+        at_work.ended();
     }
 
     #[test]

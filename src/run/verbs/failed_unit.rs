@@ -4,43 +4,41 @@ use std::env::var;
 
 use super::Asked;
 use crate::config::short_host_name;
+use crate::emit::lock;
 use crate::emit::state::outbox::Outbox;
 use crate::report::notice::{self, Subject};
+use crate::run::alerts::note_deaths;
 
 /// Writes a notice where `unit`'s last run left no record; once per invocation.
 ///
 /// What is known comes from systemd's `MONITOR_*` variables (systemd.exec(5), "Environment variables set
-/// on executed process").
+/// on executed process"). They are missing before systemd 251, and where systemd has forgotten the run; one
+/// that died is then known by the line that it left in the lock file.
 pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<(), String> {
     let text = |name: &str| var(name).ok().filter(|value| !value.is_empty());
-    let invocation = text("MONITOR_INVOCATION_ID");
-    if let Some(invocation) = &invocation
-        && outbox.was_recorded(invocation).map_err(|error| error.to_string())?
-    {
+    let result = text("MONITOR_SERVICE_RESULT");
+    let failed = text("MONITOR_INVOCATION_ID").filter(|_| result.as_deref() != Some("success"));
+    let Some(invocation) = failed else {
+        let dead = lock::dead(&asked.settings.state_dir.value);
+        return note_deaths(asked.settings, &dead, &short_host_name(), asked.now)
+            .map_err(|error| error.to_string());
+    };
+    if outbox.was_recorded(&invocation).map_err(|error| error.to_string())? {
         return Ok(());
     }
     let db_path = asked.settings.registry().display().to_string();
-    // Without an id the hour stands for it: a second call for the same failure is the same death.
-    let hour = asked.now.format("%Y-%m-%dT%H").to_string();
     let subject = Subject {
         env: &asked.settings.env_name.value,
         db_path: &db_path,
         host: &short_host_name(),
-        invocation_id: &invocation.clone().unwrap_or(hour),
+        invocation_id: &invocation,
     };
     let sentence = format!(
-        "{}: the check died and left no record: {unit} {}; see journalctl -u {unit}",
+        "{}: the check died and left no record: {unit} {}; see journalctl -u {unit} \
+         _SYSTEMD_INVOCATION_ID={invocation}",
         subject.env,
-        how(
-            text("MONITOR_SERVICE_RESULT").as_deref(),
-            text("MONITOR_EXIT_CODE").as_deref(),
-            text("MONITOR_EXIT_STATUS").as_deref(),
-        )
+        how(result.as_deref(), text("MONITOR_EXIT_CODE").as_deref(), text("MONITOR_EXIT_STATUS").as_deref(),)
     );
-    let sentence = match &invocation {
-        Some(invocation) => format!("{sentence} _SYSTEMD_INVOCATION_ID={invocation}"),
-        None => sentence,
-    };
     outbox.put(&notice::died(&subject, &sentence, asked.now)).map(drop).map_err(|error| error.to_string())
 }
 
@@ -56,8 +54,6 @@ fn how(result: Option<&str>, code: Option<&str>, status: Option<&str>) -> String
         (Some(ended), Some(result)) => format!("{ended} ({result})"),
         (Some(ended), None) => ended,
         (None, Some(result)) => format!("failed ({result})"),
-        (None, None) => {
-            "failed, and systemd did not say how (MONITOR_* variables need systemd 251)".to_owned()
-        }
+        (None, None) => "failed, and systemd did not say how".to_owned(),
     }
 }
