@@ -1,6 +1,11 @@
 //! Do Slack and PagerDuty hear of it whatever goes wrong on the way, and is no failure taken for success?
 //! Numbers of faults are those of the project's list of them.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy.toml spares functions marked as tests alone")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy.toml spares functions marked as tests alone"
+)]
 
 #[path = "common/fault_server/mod.rs"]
 mod fault_server;

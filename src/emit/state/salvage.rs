@@ -50,7 +50,7 @@ fn open(path: &Path) -> Option<Connection> {
     for byte in path.as_os_str().as_bytes() {
         match byte {
             b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                uri.push(char::from(*byte))
+                uri.push(char::from(*byte));
             }
             _ => uri.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
         }

@@ -62,12 +62,11 @@ fn headers(letter: &str) -> Vec<(&str, String)> {
     let head = letter.split("\r\n\r\n").next().unwrap();
     let mut headers: Vec<(&str, String)> = vec![];
     for line in head.split("\r\n") {
-        match line.starts_with(' ') {
-            true => headers.last_mut().unwrap().1.push_str(line),
-            false => {
-                let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("no header: {line:?}"));
-                headers.push((name, value.to_owned()));
-            }
+        if line.starts_with(' ') {
+            headers.last_mut().unwrap().1.push_str(line);
+        } else {
+            let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("no header: {line:?}"));
+            headers.push((name, value.to_owned()));
         }
     }
     headers
