@@ -14,7 +14,7 @@ mod fault_mail;
 use std::time::{Duration, Instant};
 
 use plms_invariants::config::{Flags, Settings};
-use plms_invariants::emit::channels::{Answer, Channel, open};
+use plms_invariants::emit::channels::{Answer, Channel, mail, open};
 use plms_invariants::report::notice::{Subject, test};
 use plms_invariants::verdict::telling::{Message, Telling, Word};
 use tokio::runtime::Builder;
@@ -30,14 +30,16 @@ const LONG: Duration = Duration::from_secs(20);
 /// For a server that hangs: all of it is waited for.
 const SHORT: Duration = Duration::from_millis(300);
 
-fn mail(variables: &[(&str, &str)]) -> Box<dyn Channel> {
+fn settings(variables: &[(&str, &str)]) -> Settings {
     let flags = Flags { env_file: Some("/dev/null".into()), ..Flags::default() };
+    let var = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).into());
+    Settings::load(&flags, &var).unwrap()
+}
+
+fn by_mail(variables: &[(&str, &str)]) -> Box<dyn Channel> {
     let fixed = [("ALERT_EMAIL", "ops@example.org"), ("MAIL_FROM", "plms@example.org")];
-    let var = |name: &str| {
-        let mut all = variables.iter().chain(&fixed);
-        all.find(|(n, _)| *n == name).map(|(_, value)| (*value).into())
-    };
-    let mut channels = open(&Settings::load(&flags, &var).unwrap());
+    let all = [variables, &fixed].concat();
+    let mut channels = open(&settings(&all));
     assert_eq!(channels.len(), 1);
     channels.remove(0)
 }
@@ -67,7 +69,7 @@ fn ask(channel: &dyn Channel, to: &str, time: Duration) -> Answer {
 fn ask_in_clear(rules: Vec<Rule>, time: Duration) -> (Answer, FaultMail) {
     let server = FaultMail::start("8BITMIME", rules);
     let url = format!("smtp://127.0.0.1:{}", server.port());
-    (ask(&*mail(&[("SMTP_URL", &url)]), "ops@example.org", time), server)
+    (ask(&*by_mail(&[("SMTP_URL", &url)]), "ops@example.org", time), server)
 }
 
 /// One attempt to log in at a server that offers this.
@@ -75,7 +77,7 @@ fn ask_in_clear(rules: Vec<Rule>, time: Duration) -> (Answer, FaultMail) {
 fn ask_with_password(ehlo: &'static str, rules: Vec<Rule>, time: Duration) -> (Answer, FaultMail) {
     let server = FaultMail::start(ehlo, rules);
     let url = format!("smtp://alerts@127.0.0.1:{}", server.port());
-    (ask(&*mail(&[("SMTP_URL", &url), ("SMTP_PASSWORD", PASSWORD)]), "ops@example.org", time), server)
+    (ask(&*by_mail(&[("SMTP_URL", &url), ("SMTP_PASSWORD", PASSWORD)]), "ops@example.org", time), server)
 }
 
 fn word(answer: &Answer) -> (&'static str, &str) {
@@ -276,7 +278,7 @@ fn fault_19_each_recipient_has_his_own_answer() {
     ];
     let server = FaultMail::start("8BITMIME", rules);
     let url = format!("smtp://127.0.0.1:{}", server.port());
-    let channel = mail(&[("SMTP_URL", &url)]);
+    let channel = by_mail(&[("SMTP_URL", &url)]);
     let said = ["first", "second", "third"].map(|name| {
         let to = format!("{name}@example.org");
         let answer = ask(&*channel, &to, LONG);
@@ -301,7 +303,7 @@ fn a_sender_that_is_refused_late_is_named_as_what_to_mend() {
 fn fault_21_what_is_no_address_is_sent_nowhere() {
     let server = FaultMail::start("8BITMIME", vec![]);
     let url = format!("smtp://127.0.0.1:{}", server.port());
-    let channel = mail(&[("SMTP_URL", &url)]);
+    let channel = by_mail(&[("SMTP_URL", &url)]);
     for to in ["a@x>\r\nRCPT TO:<evil@example.org", "a b@x", "", "<a@x>", "@x", "a@x y"] {
         let answer = ask(&*channel, to, LONG);
         assert_eq!(word(&answer).0, "refused", "{to:?}");
@@ -314,7 +316,71 @@ fn fault_21_what_is_no_address_is_sent_nowhere() {
 #[test]
 fn nobody_there_is_said_in_words() {
     let port = FaultMail::start("", vec![]).port();
-    let answer = ask(&*mail(&[("SMTP_URL", &format!("smtp://127.0.0.1:{port}"))]), "ops@example.org", LONG);
+    let answer =
+        ask(&*by_mail(&[("SMTP_URL", &format!("smtp://127.0.0.1:{port}"))]), "ops@example.org", LONG);
     let why = format!("cannot reach smtp://127.0.0.1:{port}: connection refused");
     assert_eq!(answer, Answer::Later { why, after: None });
+}
+
+/// Settings, the way that mail goes by them, and what is wrong with them.
+type Row<'a> = (&'a [(&'a str, &'a str)], Option<String>, &'a [&'a str]);
+
+#[test]
+fn an_operator_is_told_before_the_night_which_way_mail_goes_and_what_is_wrong_with_it() {
+    let to = ("ALERT_EMAIL", "ops@example.org, night@example.org");
+    let from = ("MAIL_FROM", "plms@example.org");
+    let both = |way: &str| Some(format!("to 2 recipients by {way}, from plms@example.org"));
+    let (none, relay): (&[&str], _) = (&[], ("SMTP_URL", "smtp://alerts@mail.example"));
+    let local = "smtp://localhost:25, or /usr/sbin/sendmail where nothing listens there";
+    let table: [Row<'_>; 12] = [
+        (&[], None, none),
+        (&[to, from], both(local), none),
+        (&[to, from, ("SENDMAIL", "/bin/true")], both("/bin/true"), none),
+        (&[to, from, ("SMTP_URL", "smtps://mail.example")], both("smtps://mail.example:465"), none),
+        (&[to, from, relay, ("SMTP_PASSWORD", PASSWORD)], both("smtp://mail.example:25"), none),
+        (
+            &[to, from, relay],
+            both("smtp://mail.example:25"),
+            &["SMTP_URL names a user, and SMTP_PASSWORD is not set"],
+        ),
+        (
+            &[to, from, ("SMTP_PASSWORD", PASSWORD)],
+            both(local),
+            &["SMTP_PASSWORD is set and never used: SMTP_URL names nobody who logs in (smtp://user@host)"],
+        ),
+        (
+            &[to, from, ("SMTP_URL", "smtp://mail.example"), ("SENDMAIL", "/bin/true")],
+            both("smtp://mail.example:25"),
+            &["SENDMAIL is not used: SMTP_URL stands over it"],
+        ),
+        (&[to, from, ("SENDMAIL", "/nowhere")], both("/nowhere"), &["SENDMAIL: /nowhere is no program"]),
+        (
+            &[from, ("ALERT_EMAIL", "root, ops@example.org"), ("SMTP_URL", "smtps://mail.example")],
+            Some("to 1 recipient by smtps://mail.example:465, from plms@example.org".to_owned()),
+            &[
+                "ALERT_EMAIL: root has no domain, which only mail that is handed over on this host can do without",
+            ],
+        ),
+        (
+            &[to, from, ("SENDMAIL", "sendmail")],
+            None,
+            &[
+                "nobody can be mailed: SENDMAIL must be the absolute path of a program, such as /usr/sbin/sendmail, \
+               and nothing else",
+            ],
+        ),
+        (
+            &[from, ("SMTP_URL", "smtps://mail.example")],
+            None,
+            &[
+                "SMTP_URL is set, and nobody is mailed: ALERT_EMAIL is not",
+                "MAIL_FROM is set, and nobody is mailed: ALERT_EMAIL is not",
+            ],
+        ),
+    ];
+    for (variables, way, faults) in table {
+        let settings = settings(variables);
+        assert_eq!(mail::way(&settings), way, "{variables:?}");
+        assert_eq!(mail::faults(&settings), faults, "{variables:?}");
+    }
 }

@@ -5,15 +5,16 @@ use super::text::capital;
 use crate::report::message::is_link;
 use crate::verdict::State;
 
-/// Long values wrap rather than widen the table past the edge of a telephone.
-const TABLE: &str =
-    "border=\"1\" cellpadding=\"6\" style=\"border-collapse:collapse;overflow-wrap:anywhere\"";
+/// Long values wrap rather than widen the page past the edge of a telephone; names do not.
+const BODY: &str = "<body style=\"font-family:sans-serif;overflow-wrap:anywhere\">";
+const WHOLE: &str = "style=\"overflow-wrap:normal\"";
+const TABLE: &str = "border=\"1\" cellpadding=\"6\" style=\"border-collapse:collapse\"";
 const HEAD: &str =
     "<head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head>";
 
 pub(super) fn render(page: &Page) -> String {
     let mut html = vec![format!("<!DOCTYPE html>\n<html>{HEAD}")];
-    html.push("<body style=\"font-family:sans-serif\">".to_owned());
+    html.push(BODY.to_owned());
     let edge = format!("border-left:8px solid {};padding-left:8px", colour(page.state));
     html.push(format!("<p style=\"{edge}\"><b>{}</b></p>", escape(&page.headline)));
     html.extend(page.late.iter().map(|late| format!("<p>{}</p>", escape(late))));
@@ -34,7 +35,9 @@ pub(super) fn render(page: &Page) -> String {
     }
     html.push(format!("<table {TABLE}>"));
     html.extend(
-        page.place.iter().map(|(word, place)| format!("<tr><td>{word}</td><td>{}</td></tr>", escape(place))),
+        page.place
+            .iter()
+            .map(|(word, place)| format!("<tr><td {WHOLE}>{word}</td><td>{}</td></tr>", escape(place))),
     );
     html.push("</table>".to_owned());
     html.push("</body></html>".to_owned());
@@ -42,7 +45,9 @@ pub(super) fn render(page: &Page) -> String {
 }
 
 fn row(entry: &Entry) -> String {
-    let mut rule = vec![format!("<b>{}</b> ({})", escape(&entry.id), entry.severity)];
+    // Where it is too long, it breaks between its words.
+    let id = escape(&entry.id).replace('_', "_<wbr>");
+    let mut rule = vec![format!("<b {WHOLE}>{id}</b> ({})", entry.severity)];
     if !entry.title.is_empty() {
         rule.push(escape(&entry.title));
     }
@@ -51,7 +56,7 @@ fn row(entry: &Entry) -> String {
     let mut seen = vec![escape(&entry.seen)];
     seen.extend(entry.not_all_checked.as_ref().map(|why| format!("not all was checked: {}", escape(why))));
     seen.extend(entry.rows.iter().chain(&entry.more).map(|row| format!("<code>{}</code>", escape(row))));
-    format!("<tr valign=\"top\"><td>{}</td><td>{}</td></tr>", rule.join("<br>\n"), seen.join("<br>\n"),)
+    format!("<tr valign=\"top\"><td>{}</td><td>{}</td></tr>", rule.join("<br>\n"), seen.join("<br>\n"))
 }
 
 /// Of the edge only: what it means stands in words beside it.
