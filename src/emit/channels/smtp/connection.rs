@@ -99,7 +99,7 @@ impl Smtp {
     }
 }
 
-/// Nobody listens there, or this host has no such address: ::1 where there is no IPv6, or a unit may not use it.
+/// Nobody listens there, or this host has no such address: `::1` where there is no `IPv6`, or a unit may not use it.
 fn is_nobody(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable)
         || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
