@@ -173,11 +173,13 @@ fn record(
     let log = outputs.log.clone();
     match db.record(report, |streaks| notice(report, streaks, targets, log.as_deref()), now) {
         Ok(recorded) => {
+            // Counted before: the notice that was just composed does not know of the damage, and must.
+            let findings = report.findings.len();
             report.findings.extend(recorded.aside.as_ref().map(Aside::finding));
             outputs.state_db = Some(db.path().to_path_buf());
             outputs.streaks = recorded.streaks.clone();
             outputs.notice = recorded.notice;
-            Some(InDb { recorded, state, findings: report.findings.len() })
+            Some(InDb { recorded, state, findings })
         }
         Err(error) => {
             not_recorded(report, "the record of this run", &error);

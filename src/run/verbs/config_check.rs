@@ -10,6 +10,7 @@ use crate::cli::Output;
 use crate::config::endpoint::{HTTPS_ONLY, ROUTING_KEY, is_private, is_routing_key};
 use crate::config::{EnvFile, KEYS, Kind, Origin, SecretSource, Settings};
 use crate::emit::channels::mail;
+use crate::observe::leftovers::leftovers;
 use crate::report::json;
 use crate::report::table::{Align, Table, visible};
 
@@ -20,6 +21,7 @@ pub(super) fn config_check(asked: &Asked<'_>, out: &mut Output) -> Result<(), Ve
     let mut notes = settings.notes.clone();
     notes.extend(catalogue.notes.iter().cloned());
     notes.extend(oddities(settings));
+    notes.extend(leftovers(Path::new("/")));
     let env_file = match &settings.env_file {
         EnvFile::Read(path) => format!("{} (read)", path.display()),
         EnvFile::Absent(path) => format!("{} (not there)", path.display()),
