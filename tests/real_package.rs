@@ -82,11 +82,11 @@ fn expect_rows(seen: &Finished, at_least: u32) {
 /// Runs a script of `tests/real` with the package and, as files to install, `others` and what they depend on.
 #[track_caller]
 fn beside(script: &str, packages: &str, others: &[&str], at_least: u32) {
-    let Some(package) = package() else { return };
-    // Whether a sandbox can be had is asked first: where not, nothing is fetched.
+    // Asked first: where there is no sandbox nothing is made and fetched.
     if beside_systemd(&[], "true").is_none() {
         return;
     }
+    let Some(package) = package() else { return };
     let unpacked = finish(Command::new(folder().join("unpacked")).args(others)).expect_status(0);
     let archives = Path::new(unpacked.stdout.trim()).with_file_name("archives");
     let archives = archives.canonicalize().expect("what was unpacked was fetched");
@@ -98,6 +98,13 @@ fn beside(script: &str, packages: &str, others: &[&str], at_least: u32) {
     let Some(mut command) = beside_systemd(&options, folder().join(script)) else { return };
     let seen = finish(command.arg(package).arg(&archives)).expect_status(0);
     expect_rows(&seen, at_least);
+}
+
+#[test]
+fn the_debian_changelog_begins_with_this_version() {
+    let changelog = fs::read_to_string(deployment().join("debian/changelog")).expect("it is there");
+    let version = format!("plms-invariants ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(changelog.starts_with(&version), "add an entry for {version}");
 }
 
 #[test]
