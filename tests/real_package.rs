@@ -140,14 +140,20 @@ fn the_old_entry_point_runs_as_plms_from_anywhere_with_the_same_exit_status() {
 fn make_install_puts_units_in_place_that_start_the_programs_installed() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("make-install");
     let _ = fs::remove_dir_all(&folder);
-    let staged = folder.join("staged");
-    write_assets(&staged);
-    let mut stage = Command::new(deployment().join("stage"));
-    finish(stage.args([programs()[0].parent().expect("programs lie in a folder"), &staged])).expect_status(0);
+    write_assets(&folder.join("staged"));
+    // By relative paths, as make gives them.
+    let [program, ..] = programs();
+    let profile = program.parent().and_then(Path::file_name).expect("programs lie in a profile's folder");
+    let built = Path::new("../..").join(profile);
+    let at_folder = |script: &str| {
+        let mut command = Command::new(deployment().join(script));
+        command.current_dir(&folder);
+        command
+    };
+    finish(at_folder("stage").arg(built).arg("staged")).expect_status(0);
     for prefix in ["/usr", "/usr/local"] {
         let root = folder.join("root");
-        let mut install = Command::new(deployment().join("install"));
-        finish(install.arg(&staged).arg(&root).arg(prefix)).expect_status(0);
+        finish(at_folder("install").args(["staged", "root", prefix])).expect_status(0);
         let units = root.join(format!("{prefix}/lib/systemd/system").trim_start_matches('/'));
         let mut started = 0;
         for unit in ["plms-invariants.service", "plms-deliver.service", "plms-probes.service"] {
