@@ -79,15 +79,40 @@ fn expect_rows(seen: &Finished, at_least: u32) {
     assert!(held == of && held.parse::<u32>().is_ok_and(|rows| rows >= at_least), "{seen:#}");
 }
 
+/// Runs a script of `tests/real` with the package and, as files to install, `others` and what they depend on.
+#[track_caller]
+fn beside(script: &str, packages: &str, others: &[&str], at_least: u32) {
+    let Some(package) = package() else { return };
+    // Whether a sandbox can be had is asked first: where not, nothing is fetched.
+    if beside_systemd(&[], "true").is_none() {
+        return;
+    }
+    let unpacked = finish(Command::new(folder().join("unpacked")).args(others)).expect_status(0);
+    let archives = Path::new(unpacked.stdout.trim()).with_file_name("archives");
+    let archives = archives.canonicalize().expect("what was unpacked was fetched");
+    let shared = archives.to_str().expect("target/debs has a plain name");
+    let mut options = vec!["--share", shared];
+    if !packages.is_empty() {
+        options.extend(["--packages", packages]);
+    }
+    let Some(mut command) = beside_systemd(&options, folder().join(script)) else { return };
+    let seen = finish(command.arg(package).arg(&archives)).expect_status(0);
+    expect_rows(&seen, at_least);
+}
+
 #[test]
 fn the_package_holds_what_the_guide_says_and_lintian_finds_no_fault() {
-    let Some(package) = package() else { return };
-    let script = folder().join("package-holds");
-    let Some(mut command) = beside_systemd(&["--packages", "lintian logrotate man-db"], script) else {
-        return;
-    };
-    let seen = finish(command.arg(package)).expect_status(0);
-    expect_rows(&seen, 50);
+    beside("package-holds", "lintian logrotate man-db", &["acl"], 50);
+}
+
+#[test]
+fn the_package_enables_nothing_upgrades_under_a_run_and_leaves_nothing_but_the_user() {
+    beside("package-life", "", &["acl"], 60);
+}
+
+#[test]
+fn plms_writes_where_node_exporter_reads_whichever_package_came_first() {
+    beside("package-exporter", "curl", &["acl", "prometheus-node-exporter"], 15);
 }
 
 #[test]
