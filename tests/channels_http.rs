@@ -521,7 +521,11 @@ fn a_certificate_that_is_wrong_gets_no_secret_and_the_reason_is_said() {
     }
     let other = Ca::new();
     let server = FaultServer::start_tls(vec![Step::answer(200, "ok")], &other, Certificate::Good);
-    assert!(ask_in_environment(&server.at(HOOK), &trusted).contains("that this host does not trust"));
+    let answer = ask_in_environment(&server.at(HOOK), &trusted);
+    assert!(
+        answer.contains("that this host does not trust"),
+        "the CA has the name of a trusted one: {answer}"
+    );
     // Plain HTTP where TLS should be.
     let server =
         FaultServer::start(vec![Step::hang_before_answering(), Step::raw("HTTP/1.1 400 Bad\r\n\r\n")]);

@@ -26,6 +26,16 @@ fn plms_writes_where_node_exporter_reads_whichever_package_came_first() {
 }
 
 #[test]
+fn cron_runs_the_night_once_a_day_at_two_eastern_and_loses_no_alert() {
+    beside("cron-host", "cron", &["acl"], 30);
+}
+
+#[test]
+fn the_old_entry_point_runs_as_plms_from_anywhere_with_the_same_exit_status() {
+    beside("old-host", "", &["acl"], 15);
+}
+
+#[test]
 fn make_install_puts_units_in_place_that_start_the_programs_installed() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("make-install");
     let _ = fs::remove_dir_all(&folder);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::state::{Recorded, StateError, StateFolder};
+use super::state::{Aside, Recorded, StateError, StateFolder};
 use super::{log, replace, textfile};
 use crate::plain::plain;
 use crate::report;
@@ -173,19 +173,13 @@ fn record(
     let log = outputs.log.clone();
     match db.record(report, |streaks| notice(report, streaks, targets, log.as_deref()), now) {
         Ok(recorded) => {
-            if let Some(aside) = &recorded.aside {
-                let sentence = format!(
-                    "the record of earlier runs could not be read ({}) and was set aside as {}; \
-                     last success and incidents begin anew",
-                    aside.why,
-                    aside.path.display()
-                );
-                report.findings.push(Finding::new(State::Unknown, sentence));
-            }
+            // Counted before: the notice that was just composed does not know of the damage, and must.
+            let findings = report.findings.len();
+            report.findings.extend(recorded.aside.as_ref().map(Aside::finding));
             outputs.state_db = Some(db.path().to_path_buf());
             outputs.streaks = recorded.streaks.clone();
             outputs.notice = recorded.notice;
-            Some(InDb { recorded, state, findings: report.findings.len() })
+            Some(InDb { recorded, state, findings })
         }
         Err(error) => {
             not_recorded(report, "the record of this run", &error);

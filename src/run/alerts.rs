@@ -14,8 +14,8 @@ use crate::emit::channels;
 use crate::emit::deliver::deliver;
 use crate::emit::lock::Unfinished;
 use crate::emit::run::Outputs;
-use crate::emit::state::StateError;
 use crate::emit::state::outbox::Outbox;
+use crate::emit::state::{Aside, StateError};
 use crate::emit::textfile;
 use crate::plain::plain;
 use crate::report;
@@ -71,7 +71,10 @@ pub fn deliver_run(
     let folder = &settings.state_dir.value;
     let mut findings = vec![];
     let opened = match outputs.notice {
-        Some(_) => Outbox::open(folder, time.start).map(|(outbox, _)| (outbox, Some(folder.as_path()))),
+        Some(_) => Outbox::open(folder, time.start).map(|(outbox, aside)| {
+            findings.extend(aside.map(|aside| aside.finding()));
+            (outbox, Some(folder.as_path()))
+        }),
         None => without_state(folder, report, outputs, host).map(|outbox| (outbox, None)),
     };
     match opened {
@@ -122,17 +125,17 @@ pub fn write_metrics(settings: &Settings) -> Option<Finding> {
 }
 
 /// Writes down that earlier runs were started and left no record, once each. Where that cannot be done it
-/// is tried again by the next run.
+/// is tried again by the next run. A state that had to be set aside for it is for the caller to tell.
 pub fn note_deaths(
     settings: &Settings,
     unfinished: &[Unfinished],
     host: &str,
     now: DateTime<Utc>,
-) -> Result<(), StateError> {
+) -> Result<Option<Aside>, StateError> {
     if unfinished.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let (outbox, _) = Outbox::open(&settings.state_dir.value, now)?;
+    let (outbox, aside) = Outbox::open(&settings.state_dir.value, now)?;
     let db_path = settings.registry().display().to_string();
     for run in unfinished {
         if outbox.knows(run)? {
@@ -150,7 +153,7 @@ pub fn note_deaths(
         );
         outbox.put(&report::notice::died(&subject, &sentence, now))?;
     }
-    Ok(())
+    Ok(aside)
 }
 
 /// People should have heard within this time: a network that was away for a while is no alarm.

@@ -6,21 +6,24 @@ mod pass;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
 use std::path::Path;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use tokio::time::timeout_at;
 
-use super::channels::{Answer, Channel, ChannelName};
+use super::channels::{Answer, Attempt, Channel, ChannelName};
 use super::state::outbox::Outbox;
 use crate::plain::plain;
 use crate::verdict::telling::Message;
 use crate::verdict::{Finding, State};
 
 use lock::DeliveryLock;
+use pass::ATTEMPT;
 pub use pass::{Passed, Time};
 
 /// What delivery came to.
@@ -126,30 +129,49 @@ pub fn try_each(
             return names.map(|name| (name, Answer::Unusable { why: why.clone() })).collect();
         }
     };
-    let answers = runtime.block_on(async {
-        let mut answers = vec![];
-        for channel in channels {
-            let mut said = Answer::Refused { why: "nobody is to be told".to_owned() };
-            let mut not_taken = None;
-            for part in channel.parts(message) {
-                let sent = channel.send(message, &part, deadline);
-                said = match timeout_at(deadline.into(), sent).await {
-                    Ok(answer) => answer,
-                    Err(_) => Answer::Later { why: "no answer in time".to_owned(), after: None },
-                };
-                match &said {
-                    Answer::Accepted(_) => {}
-                    // The other parts may be taken.
-                    Answer::Refused { .. } | Answer::Postponed { .. } => {
-                        not_taken.get_or_insert_with(|| said.clone());
-                    }
-                    Answer::Later { .. } | Answer::Unusable { .. } => break,
-                }
-            }
-            answers.push((channel.name(), not_taken.unwrap_or(said)));
-        }
-        answers
-    });
+    // All at once: one that hangs does not take the others' time.
+    let attempts =
+        channels.iter().map(|channel| Box::pin(try_one(channel.as_ref(), message, deadline)) as Attempt<'_>);
+    let answers = runtime.block_on(all(attempts.collect()));
+    let answers = channels.iter().map(|channel| channel.name()).zip(answers).collect();
     runtime.shutdown_timeout(Duration::ZERO);
     answers
+}
+
+/// The answers of all attempts, which run at once.
+async fn all(mut attempts: Vec<Attempt<'_>>) -> Vec<Answer> {
+    let mut answers: Vec<Option<Answer>> = attempts.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (attempt, answer) in attempts.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none())
+        {
+            if let Poll::Ready(said) = attempt.as_mut().poll(context) {
+                *answer = Some(said);
+            }
+        }
+        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    answers.into_iter().flatten().collect()
+}
+
+async fn try_one(channel: &dyn Channel, message: &Message<'_>, deadline: Instant) -> Answer {
+    let mut said = Answer::Refused { why: "nobody is to be told".to_owned() };
+    let mut not_taken = None;
+    for part in channel.parts(message) {
+        let deadline = deadline.min(Instant::now() + ATTEMPT);
+        let sent = channel.send(message, &part, deadline);
+        said = match timeout_at(deadline.into(), sent).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::Later { why: "no answer in time".to_owned(), after: None },
+        };
+        match &said {
+            Answer::Accepted(_) => {}
+            // The other parts may be taken.
+            Answer::Refused { .. } | Answer::Postponed { .. } => {
+                not_taken.get_or_insert_with(|| said.clone());
+            }
+            Answer::Later { .. } | Answer::Unusable { .. } => break,
+        }
+    }
+    not_taken.unwrap_or(said)
 }

@@ -16,9 +16,7 @@ use crate::verdict::duration::human;
 use crate::verdict::telling::{Message, Telling, after, tell};
 
 /// One attempt takes no longer, however much time there is: what hangs for so long hangs for ever.
-const ATTEMPT: Duration = Duration::from_secs(30);
-/// Notices in a row that a channel refuses before it is left alone.
-const REFUSALS: usize = 3;
+pub(super) const ATTEMPT: Duration = Duration::from_secs(30);
 /// How soon a signal is noticed.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -153,7 +151,7 @@ impl Teller<'_> {
         only: Option<&BTreeSet<i64>>,
         waits: &mut BTreeMap<i64, String>,
     ) -> Result<BTreeSet<i64>, StateError> {
-        let (mut last, mut refused_in_a_row) = (0, 0);
+        let mut last = 0;
         let mut postponed = BTreeSet::new();
         while let Some(waiting) = self.outbox.next(self.channel.name(), last)? {
             last = waiting.id;
@@ -162,17 +160,15 @@ impl Teller<'_> {
             }
             waits.remove(&last);
             match self.tell(&waiting).await {
-                Ok(()) => refused_in_a_row = 0,
+                Ok(()) => {}
                 Err(Halt::Postponed(why)) => {
                     waits.insert(last, why);
                     postponed.insert(last);
                 }
+                // However many: what is refused today is tried first tomorrow, and must not stand for ever
+                // before what would be taken.
                 Err(Halt::Refused(why)) => {
                     waits.insert(last, why);
-                    refused_in_a_row += 1;
-                    if refused_in_a_row == REFUSALS {
-                        break;
-                    }
                 }
                 Err(Halt::Stopped { why, .. }) => {
                     waits.insert(last, why);

@@ -14,7 +14,7 @@ use crate::report::fixture::at;
 use crate::report::notice::{Subject, died};
 use crate::verdict::invariants::Severity;
 use crate::verdict::notice::{Matter, Notice, Occasion, Standing};
-use crate::verdict::telling::{Topic, Turn, Wish};
+use crate::verdict::telling::{Telling, Topic, Turn, Wish, Word};
 
 const NOON: &str = "2025-11-06T12:00:00Z";
 
@@ -220,6 +220,33 @@ fn a_channel_whose_settings_are_wrong_is_tried_once_and_a_message_that_is_refuse
         assert_eq!(pass::pass(&refusing, &far, &time(60)).await.unwrap().told, 2);
         assert_eq!(waiting(&refusing), [(1, Some("550 no such user".to_owned()))]);
     });
+}
+
+#[test]
+fn messages_that_are_refused_for_ever_do_not_keep_a_later_one_from_being_told() {
+    with_paused_clock(async {
+        let notices: Vec<_> = (1..=5).map(|of| failing(&of.to_string(), of)).collect();
+        let outbox = outbox(&notices);
+        for _ in 0..3 {
+            let far = Far::new(Wish::Always, &[""], (0..4).map(|_| Does::Refuses).collect());
+            pass::pass(&outbox, &far, &time(60)).await.unwrap();
+        }
+        assert_eq!(waiting(&outbox).iter().map(|line| line.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn a_channel_that_hangs_leaves_the_others_their_time_for_a_test() {
+    let hangs = Box::new(Far::new(Wish::Always, &[""], vec![Does::Hangs]));
+    let takes = Box::new(Far::new(Wish::Always, &[""], vec![]));
+    let (notice, telling) = (failing("1", 1), Telling { word: Word::Ok, turns: vec![] });
+    let message = Message { notice: &notice, telling: &telling, now: at(NOON) };
+    // The clock of a paused runtime cannot be had in there: a second will do.
+    let deadline = std::time::Instant::now() + Duration::from_secs(1);
+    let seen = try_each(&[hangs, takes], &message, deadline);
+    let Answer::Later { why, .. } = &seen[0].1 else { panic!("{seen:?}") };
+    assert_eq!(why, "no answer in time");
+    assert_eq!(seen[1].1, Answer::Accepted("ok".into()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::open::{self, BUSY, with_suffix};
 use super::{StateError, salvage};
+use crate::verdict::{Finding, State};
 
 /// A state file that was put out of the way, for the finding that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,20 @@ pub struct Aside {
     pub path: PathBuf,
     /// What was wrong with it.
     pub why: String,
+}
+
+impl Aside {
+    /// What people hear of it: alerts may be lost with it.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        let sentence = format!(
+            "the record of earlier runs and of alerts still to be told could not be read ({}) and was set aside as \
+             {}; the alerts in it that could be read are kept, last success and incidents begin anew",
+            self.why,
+            self.path.display()
+        );
+        Finding::new(State::Unknown, sentence)
+    }
 }
 
 /// Held by the one process that makes or mends the `state.db` of a folder: two at once would put each

@@ -78,7 +78,9 @@ struct Saved<'a> {
 
 impl Saved<'_> {
     fn notices(&mut self) -> rusqlite::Result<()> {
-        let head = "SELECT env, db_path, invocation_id, occasion, at_us, rescued, body IS NULL FROM notices WHERE id = ?";
+        // typeof, because IS NULL would read the whole body, and where that is damaged find no notice at all.
+        let head = "SELECT env, db_path, invocation_id, occasion, at_us, rescued, typeof(body) = 'null'
+                    FROM notices WHERE id = ?";
         // Apart from the body, which lies on pages of its own.
         let body = "SELECT body FROM notices WHERE id = ?";
         let (Ok(mut head), Ok(mut body)) = (self.from.prepare(head), self.from.prepare(body)) else {

@@ -163,7 +163,11 @@ fn five_thousand_violated_invariants_are_one_readable_mail() {
         telling: &told(&[], &one("2025-11-06T07:00:03Z", 900)),
         now: at("2025-11-06T07:00:03Z"),
     });
-    assert!(text::render(&text).contains("    +897 more\n"), "{}", text::render(&text));
+    assert!(
+        text::render(&text).contains("    +897 more: plms-invariants rows lane_overrides\n"),
+        "{}",
+        text::render(&text)
+    );
 }
 
 proptest! {

@@ -89,6 +89,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     let text = |error: StateError| error.to_string();
     let signals = Signals::install().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (outbox, aside) = Outbox::open(folder, asked.now).map_err(text)?;
+    let damage = aside.map(|aside| tell_of_damage(asked, &aside, &outbox)).transpose().map_err(text)?;
     if let Some(channel) = flags.discard {
         let given_up = outbox.discard(Some(channel)).map_err(text)?;
         let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
@@ -104,7 +105,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     let time = Time::within(asked.now, asked.common.timeout, None, Arc::clone(&signals.asked()));
     let delivery = crate::emit::deliver::deliver(outbox, channels, Some(folder), &time);
     let mut findings = delivery.findings();
-    findings.extend(aside.map(|aside| set_aside(&aside)));
+    findings.extend(damage);
     findings.extend(write_metrics(asked.settings));
     let counts = Outbox::open_to_read(folder).and_then(|outbox| outbox.counts()).map_err(text)?;
     let waiting: u64 = counts.iter().map(|count| count.pending).sum();
@@ -123,10 +124,15 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     Ok(say(asked, state, format!("{} delivered, {left}", counted(told, "alert")), findings, out))
 }
 
-fn set_aside(aside: &Aside) -> Finding {
-    let path = aside.path.display();
-    let sentence = format!("the state could not be read ({}) and was set aside as {path}", aside.why);
-    Finding::new(State::Unknown, sentence)
+/// People must hear of it as of a run that died: alerts may be lost with it.
+fn tell_of_damage(asked: &Asked<'_>, aside: &Aside, outbox: &Outbox) -> Result<Finding, StateError> {
+    let db_path = asked.settings.registry().display().to_string();
+    let (env, host) = (&asked.settings.env_name.value, short_host_name());
+    let name = aside.path.file_name().unwrap_or_default().to_string_lossy();
+    let subject = Subject { env, db_path: &db_path, host: &host, invocation_id: &name };
+    let finding = aside.finding();
+    outbox.put(&notice::died(&subject, &format!("{env}: {}", finding.sentence), asked.now))?;
+    Ok(finding)
 }
 
 fn taken(delivery: &Delivery) -> Vec<Finding> {

@@ -21,6 +21,7 @@ pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<(),
     let Some(invocation) = failed else {
         let dead = lock::dead(&asked.settings.state_dir.value);
         return note_deaths(asked.settings, &dead, &short_host_name(), asked.now)
+            .map(drop)
             .map_err(|error| error.to_string());
     };
     if outbox.was_recorded(&invocation).map_err(|error| error.to_string())? {

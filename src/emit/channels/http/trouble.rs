@@ -114,7 +114,8 @@ fn of_certificate(fault: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet; is the clock of this host right?".to_owned()
         }
-        CertificateError::UnknownIssuer => {
+        // A bad signature: a CA of that name is trusted, but with another key, as after a company renewed its own.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is from a CA that this host does not trust; is that CA in the system's store?"
                 .to_owned()
         }

@@ -111,14 +111,17 @@ fn refused(
     let said = forms.clean(&format!("{code} {words}"));
     let is_passing = code / 100 == 4;
     let to = post.to;
+    // Postfix, unless told otherwise, judges the sender only when it hears of a recipient.
+    let is_about_sender = said.contains(&format!("<{}>", post.from)) && post.from != to;
+    let hint = if is_about_sender { "; set MAIL_FROM to one that it takes" } else { "" };
     match stage {
         // It closes, whatever was asked.
         _ if code == 421 => later(format!("{url} answered {said}")),
         Stage::Recipient | Stage::Data | Stage::End if is_passing => {
-            Answer::Postponed { why: format!("{to}: {url} answered {said}") }
+            Answer::Postponed { why: format!("{to}: {url} answered {said}{hint}") }
         }
         Stage::Recipient | Stage::Data | Stage::End => {
-            Answer::Refused { why: format!("{to}: {url} answered {said}") }
+            Answer::Refused { why: format!("{to}: {url} answered {said}{hint}") }
         }
         _ if is_passing => later(format!("{url} answered {said} {}", stage.doing())),
         Stage::Login => Answer::Unusable {

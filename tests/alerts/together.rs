@@ -1,0 +1,74 @@
+//! What do two that deliver at once tell people?
+
+use std::process::{Child, Stdio};
+
+use super::stage::{Stage, texts};
+use crate::fault_server::{FaultServer, Step};
+
+fn start(stage: &Stage, line: &str) -> Child {
+    stage.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// A Slack that needs two seconds for a message, so that whoever comes second comes in the middle.
+fn slow_slack() -> FaultServer {
+    FaultServer::start(vec![Step::drip(200, "ok")])
+}
+
+#[test]
+fn two_flushes_at_once_tell_each_alert_once() {
+    let slack = slow_slack();
+    let mut stage = Stage::new();
+    for rows in [1, 2, 3] {
+        stage.violate(rows);
+        stage.plms("--deliver spool").expect_status(1);
+    }
+    stage.slack(&slack);
+    let both = [start(&stage, "alert flush"), start(&stage, "alert flush")];
+    let ended = both.map(|child| child.wait_with_output().unwrap());
+    let told = texts(&slack.requests());
+    assert_eq!(told.len(), 3, "{told:#?}");
+    for (nth, text) in told.iter().enumerate() {
+        assert!(text.contains(&format!("lane_overrides ({})", nth + 1)), "{told:#?}");
+    }
+    assert_eq!(ended.each_ref().map(|output| output.status.code()), [Some(0); 2], "{ended:?}");
+    let said = ended.map(|output| String::from_utf8(output.stdout).unwrap());
+    assert!(said.iter().any(|text| text.contains("3 alerts delivered")), "{said:?}");
+    assert!(said.iter().any(|text| text.contains("0 alerts delivered")), "{said:?}");
+}
+
+#[test]
+fn a_run_while_a_flush_is_at_work_tells_its_own_after_the_others_once() {
+    let slack = slow_slack();
+    let mut stage = Stage::new();
+    for rows in [1, 2] {
+        stage.violate(rows);
+        stage.plms("--deliver spool").expect_status(1);
+    }
+    stage.slack(&slack).violate(3);
+    let flush = start(&stage, "alert flush");
+    slack.wait_for(1);
+    stage.plms("run").expect_status(1);
+    flush.wait_with_output().unwrap();
+    let told = texts(&slack.requests());
+    assert!(stage.pending().is_empty());
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told[2].contains("lane_overrides (3)"), "{told:#?}");
+}
+
+#[test]
+fn who_does_not_get_his_turn_within_his_budget_says_so_and_leaves_it_for_later() {
+    let slack = FaultServer::start(vec![Step::hang_before_answering()]);
+    let mut stage = Stage::new();
+    stage.plms("--deliver spool").expect_status(0);
+    stage.slack(&slack);
+    let mut flush = start(&stage, "alert flush");
+    slack.wait_for(1);
+    stage.plms("--deliver-budget 1").expect_status(3).expect_stdout("another delivery holds ");
+    assert_eq!(stage.pending().len(), 2);
+    flush.kill().unwrap();
+    flush.wait().unwrap();
+    let good = super::stage::good_slack();
+    stage.slack(&good);
+    stage.plms("alert flush").expect_status(0);
+    assert_eq!(good.requests().len(), 2);
+}
