@@ -8,7 +8,7 @@ SHELL := bash
 PREFIX ?= /usr/local
 target := $(or $(CARGO_TARGET_DIR),target)
 programs := $(basename $(notdir $(wildcard bin/*.rs)))
-staged := $(target)/stage
+staged := $(target)/release/stage
 
 .PHONY: help
 help: ## What can be made here
@@ -27,6 +27,7 @@ demo: ## A registry with planted violations, checked; kept in target/demo
 .PHONY: test
 test: ## Every test; as root, first installs what they need (apt)
 	@tests/real/packages
+	@$(MAKE) --no-print-directory cargo-deb || echo 'make test: without cargo-deb the Debian package cannot be tested' >&2
 	@rm -f $(target)/tmp/skipped
 	cargo test --locked
 	@if [ -s $(target)/tmp/skipped ]; then cat $(target)/tmp/skipped; fi
@@ -55,23 +56,33 @@ bench: build ## The figures of BENCHMARKS.md (long; registries are kept in targe
 fresh: ## `make demo` and `make test` in an empty Debian 12 (root; needs mmdebstrap)
 	tests/real/fresh-machine
 
-.PHONY: stage
-stage: build ## What install copies, in target/stage; for `make stage && sudo make install`
+.PHONY: assets
+assets:
 	@rm -rf $(staged)
 	cargo run --locked --quiet --example assets -- $(staged)/share
-	@install -D -t $(staged)/bin $(programs:%=$(target)/release/%)
-	@if [ -d deployment/systemd ]; then install -D -m 644 -t $(staged)/lib/systemd/system deployment/systemd/*; fi
-	@if [ -d deployment ]; then mkdir -p $(staged)/share/plms-invariants; cp -R deployment $(staged)/share/plms-invariants; fi
+
+.PHONY: stage
+stage: build assets ## What install copies, in target/release/stage; for `make stage && sudo make install`
+	@deployment/stage $(target)/release $(staged)
 
 .PHONY: install
 install: ## Programs, man pages, completions, units under DESTDIR and PREFIX; enables nothing
 	@if command -v cargo >/dev/null; then $(MAKE) --no-print-directory stage; fi
 	@[ -d $(staged) ] || { echo 'make install: no cargo here; first run `make stage` where it is' >&2; exit 1; }
-	@cd $(staged) && find . -type f -perm -u+x -exec install -D {} "$(DESTDIR)$(PREFIX)"/{} \;
-	@cd $(staged) && find . -type f ! -perm -u+x -exec install -D -m 644 {} "$(DESTDIR)$(PREFIX)"/{} \;
+	@deployment/install $(staged) "$(DESTDIR)" "$(PREFIX)"
 	@echo "installed under $(DESTDIR)$(PREFIX); nothing is enabled"
 
 .PHONY: uninstall
 uninstall: ## Removes the files that the last `make stage` describes, and no others
 	@[ -d $(staged) ] || { echo 'make uninstall: needs the $(staged) that was installed: make stage' >&2; exit 1; }
-	@cd $(staged) && find . -type f -exec rm -f "$(DESTDIR)$(PREFIX)"/{} \;
+	@cd $(staged) && find . ! -type d -exec rm -f "$(DESTDIR)$(PREFIX)"/{} \;
+
+.PHONY: cargo-deb
+cargo-deb:
+	@cargo deb --version >/dev/null 2>&1 || echo 'cargo-deb is not here: installing it among cargo'"'"'s programs'
+	@cargo deb --version >/dev/null 2>&1 || cargo install --locked --quiet cargo-deb
+
+.PHONY: deb
+deb: stage cargo-deb ## The Debian package, in target/debian (installs cargo-deb)
+	@command -v dpkg-shlibdeps >/dev/null || { echo 'make deb: needs dpkg-dev, which finds the libraries to depend on: apt-get install dpkg-dev' >&2; exit 1; }
+	cargo deb --locked --no-build --output $(target)/debian/

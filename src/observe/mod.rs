@@ -2,6 +2,7 @@
 
 pub mod bus;
 pub mod cancel;
+pub mod leftovers;
 pub mod passports;
 pub mod registry;
 pub mod status_file;

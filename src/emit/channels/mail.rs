@@ -13,7 +13,7 @@ use crate::report::mail::{Addresses, compose};
 use crate::report::table::visible;
 use crate::verdict::telling::{Message, Wish};
 
-pub use settings::{MailError, faults};
+pub use settings::{MailError, faults, way};
 
 /// Mail to everybody in `ALERT_EMAIL`.
 pub struct Mail {

@@ -4,7 +4,7 @@ title = "Every run has exactly one valid replay passport"
 severity = "warning"
 tags = ["standard"]
 table = "project_runs"
-violates = "run_id IS NULL OR run_id = '' OR (passports_are_read() AND passport_fault(project_id, run_id) IS NOT NULL)"
+violates = "coalesce(run_id, '') = '' OR (passports_are_read() AND passport_fault(project_id, run_id) IS NOT NULL)"
 reason = "CASE WHEN run_id IS NULL THEN 'run_id is NULL' WHEN run_id = '' THEN 'run_id is empty' ELSE passport_fault(project_id, run_id) END"
 key = ["id"]
 show = ["project_id", "run_id"]

@@ -4,7 +4,7 @@ title = "Rehearsals cover every stratum"
 severity = "warning"
 tags = ["strict"]
 table = "project_runs"
-violates = "strata_coverage < 1.0 AND run_kind = 'rehearsal'"
+violates = "run_kind = 'rehearsal' AND strata_coverage < 1.0"
 reason = "'a rehearsal with strata_coverage below 1.0'"
 key = ["id"]
 show = ["project_id", "run_id", "strata_coverage"]

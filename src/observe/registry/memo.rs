@@ -5,13 +5,13 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-/// Texts that are remembered at a time; one that meets another in its place replaces it.
+/// Places for two texts each, of which the older makes way for a third.
 const PLACES: usize = 1 << 9;
 /// Longer texts seldom repeat, and would cost memory.
 const LONGEST: usize = 512;
 
-/// A text and what was said of it.
-type Place<T> = Option<(Box<[u8]>, T)>;
+/// Two texts and what was said of them.
+type Place<T> = [Option<(Box<[u8]>, T)>; 2];
 
 /// What was said of the texts seen last.
 pub struct Memo<T> {
@@ -23,7 +23,7 @@ impl<T: Clone> Memo<T> {
     /// Nothing is remembered.
     #[must_use]
     pub fn new() -> Self {
-        Self { hasher: RandomState::default(), places: RefCell::new(vec![None; PLACES]) }
+        Self { hasher: RandomState::default(), places: RefCell::new(vec![[const { None }; 2]; PLACES]) }
     }
 
     /// What `judge` says of the text, or said of the same text before.
@@ -32,14 +32,14 @@ impl<T: Clone> Memo<T> {
             return judge(text);
         }
         let place = usize::try_from(self.hasher.hash_one(text) % PLACES as u64).unwrap_or(0);
-        if let Some(Some((known, said))) = self.places.borrow().get(place)
-            && **known == *text
+        if let Some(known) = self.places.borrow().get(place)
+            && let Some((_, said)) = known.iter().flatten().find(|(known, _)| **known == *text)
         {
             return said.clone();
         }
         let said = judge(text);
-        if let Some(slot) = self.places.borrow_mut().get_mut(place) {
-            *slot = Some((text.into(), said.clone()));
+        if let Some([newer, older]) = self.places.borrow_mut().get_mut(place) {
+            *older = newer.replace((text.into(), said.clone()));
         }
         said
     }

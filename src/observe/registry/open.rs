@@ -56,6 +56,8 @@ pub fn connect(path: &Path, access: Access) -> Result<Connection, rusqlite::Erro
         connection.set_limit(limit, value)?;
     }
     connection.pragma_update(None, "query_only", true)?;
+    // Pages may be looked at where our VFS has them; it maps nothing (`ahead.rs`).
+    connection.pragma_update(None, "mmap_size", 1)?;
     Ok(connection)
 }
 

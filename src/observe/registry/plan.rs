@@ -352,9 +352,9 @@ fn fold_expression(table: &Table) -> String {
     );
     let sandbox = when("write_sandbox", &format!("WHEN write_sandbox = 1 THEN {HAS_POLLUTING_RUN}"));
     let all = format!("{HAS_RUN}{validation}{kind}{sandbox}");
-    // Most runs are clean, and this finds it out with three comparisons and no arithmetic.
+    // Most runs are clean, and this finds it out with few comparisons and no arithmetic.
     if ["validation_pass", "run_kind", "write_sandbox"].iter().all(|column| table.has(column)) {
-        let clean = "write_sandbox = 0 AND validation_pass = 1 AND run_kind = 'baseline'";
+        let clean = "write_sandbox = 0 AND validation_pass = 1 AND run_kind IN ('baseline', 'hotfix')";
         format!("CASE WHEN {clean} THEN {HAS_RUN} ELSE {all} END")
     } else {
         all

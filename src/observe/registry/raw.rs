@@ -4,6 +4,7 @@
 //! the difference).
 #![expect(unsafe_code, reason = "SQLite's C interface, for the two loops that a run spends its time in")]
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -75,9 +76,7 @@ unsafe extern "C" fn call<F, const N: usize>(
     // SAFETY: SQLite gives as many arguments as were declared, alive for the call, and our own pointer.
     let answer = unsafe {
         let function = &*ffi::sqlite3_user_data(context).cast::<F>();
-        let count = usize::try_from(count).unwrap_or(0);
-        let given: &[*mut ffi::sqlite3_value] =
-            if count == 0 { &[] } else { slice::from_raw_parts(arguments, count) };
+        let given = given(count, arguments);
         let values = std::array::from_fn(|place| given.get(place).map_or(ValueRef::Null, |&v| value(v)));
         // No panic may pass through C.
         catch_unwind(AssertUnwindSafe(|| function(values)))
@@ -138,40 +137,29 @@ unsafe fn bytes<'a>(start: *const u8, length: c_int) -> &'a [u8] {
     }
 }
 
-/// The row that a statement stands at.
-#[derive(Debug)]
-pub struct Row(*mut ffi::sqlite3_stmt);
+/// The aggregate function by which a statement hands over its rows, with `N` values each.
+pub const EACH_ROW: &CStr = c"each_row";
 
-impl Row {
-    /// A column as INTEGER; 0 for what is none.
-    #[must_use]
-    pub fn integer(&self, column: c_int) -> i64 {
-        // SAFETY: the statement is alive and stands at a row; a column that is not there reads as NULL.
-        unsafe { ffi::sqlite3_column_int64(self.0, column) }
-    }
-
-    /// A column as it is.
-    #[must_use]
-    pub fn value(&self, column: c_int) -> ValueRef<'_> {
-        // SAFETY: as above; the value is not converted before the next row.
-        unsafe { value(ffi::sqlite3_column_value(self.0, column)) }
-    }
-}
-
-/// Hands each row of a statement to `each`, with `range` as its two parameters.
+/// Calls `each` for every row of a statement of the form `SELECT each_row(…) FROM …`, with `range` as its
+/// two parameters: SQLite then never leaves its loop, and no column is asked for.
 ///
 /// # Errors
 /// SQLite's own.
-pub fn each_row(
+pub fn each_row<F, const N: usize>(
     connection: &Connection,
     sql: &str,
     range: Option<(i64, i64)>,
-    mut each: impl FnMut(&Row),
-) -> Result<(), Error> {
+    mut each: F,
+) -> Result<(), Error>
+where
+    F: FnMut([ValueRef<'_>; N]),
+{
     let sql = CString::new(sql).map_err(Error::NulError)?;
     let mut statement = ptr::null_mut();
-    // SAFETY: the statement is finalized before this returns, and `each` cannot reach it otherwise.
+    // SAFETY: the function is of use to SQLite while the statement lives, which is until this returns;
+    // after that it leads nowhere, and says so should anybody call it.
     unsafe {
+        let _open = Taker::register::<N>(connection, &raw mut each)?;
         let (db, none) = (connection.handle(), ptr::null_mut());
         check(connection, ffi::sqlite3_prepare_v2(db, sql.as_ptr(), -1, &raw mut statement, none))?;
         let statement = Statement(statement);
@@ -181,11 +169,92 @@ pub fn each_row(
         }
         loop {
             match ffi::sqlite3_step(statement.0) {
-                ffi::SQLITE_ROW => each(&Row(statement.0)),
+                // The one row of the aggregate, which says nothing.
+                ffi::SQLITE_ROW => {}
                 ffi::SQLITE_DONE => return Ok(()),
                 code => return check(connection, code),
             }
         }
+    }
+}
+
+/// Where the rows of a statement go; SQLite owns it.
+struct Taker<F>(Cell<*mut F>);
+
+/// Lets nothing through to a [`Taker`]'s function any more.
+struct Open<F>(*const Taker<F>);
+
+impl<F> Drop for Open<F> {
+    fn drop(&mut self) {
+        // SAFETY: SQLite keeps the taker until another takes its place, which does not happen in between.
+        unsafe { (*self.0).0.set(ptr::null_mut()) };
+    }
+}
+
+impl<F> Taker<F> {
+    /// # Safety
+    /// `each` is alive, and nobody else uses it, until what is returned is dropped.
+    unsafe fn register<const N: usize>(connection: &Connection, each: *mut F) -> Result<Open<F>, Error>
+    where
+        F: FnMut([ValueRef<'_>; N]),
+    {
+        let taker = Box::into_raw(Box::new(Self(Cell::new(each))));
+        // SAFETY: the taker lives until SQLite calls `forget` for it, which it also does on an error.
+        let code = unsafe {
+            ffi::sqlite3_create_function_v2(
+                connection.handle(),
+                EACH_ROW.as_ptr(),
+                c_int::try_from(N).unwrap_or(-1),
+                ffi::SQLITE_UTF8 | ffi::SQLITE_DIRECTONLY,
+                taker.cast::<c_void>(),
+                None,
+                Some(take::<F, N>),
+                Some(take_no_more),
+                Some(forget::<Self>),
+            )
+        };
+        check(connection, code)?;
+        Ok(Open(taker))
+    }
+}
+
+unsafe extern "C" fn take<F, const N: usize>(
+    context: *mut ffi::sqlite3_context,
+    count: c_int,
+    arguments: *mut *mut ffi::sqlite3_value,
+) where
+    F: FnMut([ValueRef<'_>; N]),
+{
+    // SAFETY: SQLite gives as many arguments as were declared, alive for the call, and our own pointer;
+    // what it leads to is alive where it is not null.
+    let taken = unsafe {
+        let taker = &*ffi::sqlite3_user_data(context).cast::<Taker<F>>();
+        let given = given(count, arguments);
+        // No panic may pass through C.
+        taker.0.get().as_mut().is_some_and(|each| {
+            let values = std::array::from_fn(|place| given.get(place).map_or(ValueRef::Null, |&v| value(v)));
+            catch_unwind(AssertUnwindSafe(|| each(values))).is_ok()
+        })
+    };
+    if !taken {
+        let words = c"internal error: nobody takes the rows";
+        // SAFETY: the context is alive, and SQLite copies the words.
+        unsafe { ffi::sqlite3_result_error(context, words.as_ptr(), -1) };
+    }
+}
+
+unsafe extern "C" fn take_no_more(context: *mut ffi::sqlite3_context) {
+    // SAFETY: the context is alive.
+    unsafe { ffi::sqlite3_result_null(context) };
+}
+
+/// # Safety
+/// `arguments` is the start of `count` values, all alive as long as what is returned is used.
+unsafe fn given<'a>(count: c_int, arguments: *mut *mut ffi::sqlite3_value) -> &'a [*mut ffi::sqlite3_value] {
+    match usize::try_from(count) {
+        // SAFETY: as the caller promises.
+        Ok(count @ 1..) => unsafe { slice::from_raw_parts(arguments, count) },
+        _ => &[],
     }
 }
 
@@ -239,19 +308,46 @@ mod tests {
         assert!(ask("'panic'").unwrap_err().to_string().contains("internal error"));
     }
 
+    fn seen(connection: &Connection, sql: &str) -> (Result<(), Error>, Vec<String>) {
+        let mut seen = vec![];
+        let read = each_row(connection, sql, Some((2, 9)), |row: [ValueRef<'_>; 2]| {
+            assert!(row[0] != ValueRef::Integer(4), "as asked");
+            seen.push(format!("{row:?}"));
+        });
+        (read, seen)
+    }
+
+    const NUMBERS: &str =
+        "FROM (SELECT 1 value UNION ALL SELECT 2 UNION ALL SELECT 3) WHERE value BETWEEN ?1 AND ?2";
+
     #[test]
     fn rows_come_with_their_range_and_an_error_of_the_statement_is_told() {
         let connection = Connection::open_in_memory().unwrap();
-        let mut seen = vec![];
-        let sql = "SELECT value, 'x' || value FROM (SELECT 1 value UNION ALL SELECT 2 UNION ALL SELECT 3) \
-                   WHERE value BETWEEN ?1 AND ?2";
-        each_row(&connection, sql, Some((2, 9)), |row| {
-            seen.push((row.integer(0), format!("{:?}", row.value(1))));
-        })
-        .unwrap();
-        assert_eq!(seen.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2, 3]);
-        assert!(seen.iter().all(|(_, text)| text.starts_with("Text")), "{seen:?}");
-        let error = each_row(&connection, "SELECT missing", None, |_| {}).unwrap_err();
+        let (read, rows) = seen(&connection, &format!("SELECT each_row(value, 'x' || value) {NUMBERS}"));
+        read.unwrap();
+        assert_eq!(rows, ["[Integer(2), Text([120, 50])]", "[Integer(3), Text([120, 51])]"]);
+        let error = seen(&connection, "SELECT each_row(missing, 1)").0.unwrap_err();
         assert!(error.to_string().contains("no such column: missing"), "{error}");
+    }
+
+    #[test]
+    fn an_error_between_two_rows_and_a_panic_of_the_taker_end_the_statement() {
+        let connection = Connection::open_in_memory().unwrap();
+        function(&connection, c"kind", kind).unwrap();
+        let broken = format!("SELECT each_row(value, kind(iif(value = 3, 'error', value))) {NUMBERS}");
+        let (read, rows) = seen(&connection, &broken);
+        assert!(read.unwrap_err().to_string().contains("as told"));
+        assert_eq!(rows.len(), 1);
+        let (read, rows) = seen(&connection, &format!("SELECT each_row(value + 1, 1) {NUMBERS}"));
+        assert!(read.unwrap_err().to_string().contains("internal error"));
+        assert_eq!(rows.len(), 1);
+    }
+
+    #[test]
+    fn nobody_takes_rows_once_the_statement_is_over() {
+        let connection = Connection::open_in_memory().unwrap();
+        seen(&connection, &format!("SELECT each_row(value, 1) {NUMBERS}")).0.unwrap();
+        let later = connection.query_row("SELECT each_row(1, 2)", [], |_| Ok(()));
+        assert!(later.unwrap_err().to_string().contains("nobody takes the rows"));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, Row, StatementStatus};
 
 use super::ask::words;
@@ -171,14 +172,16 @@ pub fn fold_runs(connection: &Connection, scan: &Scan) -> Result<Facts, Error> {
 
 fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> Result<Chunk, Error> {
     let mut chunk = Chunk { found: vec![Found::default(); most.len()], examined: 0, facts: Facts::default() };
-    each_row(connection, &scan.fold_sql(range), range, |row| {
+    // A wrong type is impossible: bits are made of integers alone, and a row's number is one.
+    let integer = |value: ValueRef<'_>| if let ValueRef::Integer(number) = value { number } else { 0 };
+    each_row(connection, &scan.fold_sql(range), range, |[number, project, bits]: [ValueRef<'_>; 3]| {
         chunk.examined += 1;
-        let bits = row.integer(2);
-        chunk.facts.add(row.value(1), u8::try_from(bits & FACTS).unwrap_or(0));
+        let bits = integer(bits);
+        chunk.facts.add(project, u8::try_from(bits & FACTS).unwrap_or(0));
         if bits > FACTS {
             for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
                 if bits >> (FACT_BITS + place) & 1 == 1 {
-                    found.add(row.integer(0), *most);
+                    found.add(integer(number), *most);
                 }
             }
         }
@@ -233,7 +236,7 @@ impl Scan {
             0 => String::new(),
             _ => format!(" | iif({}, {}, 0)", any.join(" OR "), each.collect::<Vec<_>>().join(" | ")),
         };
-        format!("SELECT {}, project_id, ({fold}){members} {}", self.rowid, self.from(range))
+        format!("SELECT each_row({}, project_id, ({fold}){members}) {}", self.rowid, self.from(range))
     }
 }
 

@@ -2,18 +2,25 @@
 
 use super::page::{Entry, Page};
 use super::text::capital;
-use super::words::is_link;
+use crate::report::message::is_link;
+use crate::verdict::State;
 
-/// Long values wrap rather than widen the table.
-const TABLE: &str = "border=\"1\" cellpadding=\"4\" style=\"border-collapse:collapse\"";
+/// Long values wrap rather than widen the page past the edge of a telephone; names do not.
+const BODY: &str = "<body style=\"font-family:sans-serif;overflow-wrap:anywhere\">";
+const WHOLE: &str = "style=\"overflow-wrap:normal\"";
+const TABLE: &str = "border=\"1\" cellpadding=\"6\" style=\"border-collapse:collapse\"";
+const HEAD: &str =
+    "<head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head>";
 
 pub(super) fn render(page: &Page) -> String {
-    let mut html = vec!["<!DOCTYPE html>".to_owned(), "<html><body>".to_owned()];
-    html.push(format!("<p><b>{}</b></p>", escape(&page.headline)));
+    let mut html = vec![format!("<!DOCTYPE html>\n<html>{HEAD}")];
+    html.push(BODY.to_owned());
+    let edge = format!("border-left:8px solid {};padding-left:8px", colour(page.state));
+    html.push(format!("<p style=\"{edge}\"><b>{}</b></p>", escape(&page.headline)));
     html.extend(page.late.iter().map(|late| format!("<p>{}</p>", escape(late))));
     if !page.entries.is_empty() {
         html.push(format!("<table {TABLE}>"));
-        html.push("<tr><th>Invariant</th><th>Severity</th><th>Seen</th><th>Rows</th></tr>".to_owned());
+        html.push("<tr align=\"left\"><th>Invariant</th><th>Violations</th></tr>".to_owned());
         html.extend(page.entries.iter().map(row));
         html.push("</table>".to_owned());
     }
@@ -28,7 +35,9 @@ pub(super) fn render(page: &Page) -> String {
     }
     html.push(format!("<table {TABLE}>"));
     html.extend(
-        page.place.iter().map(|(word, place)| format!("<tr><td>{word}</td><td>{}</td></tr>", escape(place))),
+        page.place
+            .iter()
+            .map(|(word, place)| format!("<tr><td {WHOLE}>{word}</td><td>{}</td></tr>", escape(place))),
     );
     html.push("</table>".to_owned());
     html.push("</body></html>".to_owned());
@@ -36,7 +45,9 @@ pub(super) fn render(page: &Page) -> String {
 }
 
 fn row(entry: &Entry) -> String {
-    let mut rule = vec![format!("<b>{}</b>", escape(&entry.id))];
+    // Where it is too long, it breaks between its words.
+    let id = escape(&entry.id).replace('_', "_<wbr>");
+    let mut rule = vec![format!("<b {WHOLE}>{id}</b> ({})", entry.severity)];
     if !entry.title.is_empty() {
         rule.push(escape(&entry.title));
     }
@@ -44,14 +55,18 @@ fn row(entry: &Entry) -> String {
     rule.extend(entry.owner.as_ref().map(|owner| format!("owner: {}", escape(owner))));
     let mut seen = vec![escape(&entry.seen)];
     seen.extend(entry.not_all_checked.as_ref().map(|why| format!("not all was checked: {}", escape(why))));
-    let rows: Vec<String> = entry.rows.iter().chain(&entry.more).map(|row| escape(row)).collect();
-    format!(
-        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        rule.join("<br>\n"),
-        entry.severity,
-        seen.join("<br>\n"),
-        rows.join("<br>\n")
-    )
+    seen.extend(entry.rows.iter().chain(&entry.more).map(|row| format!("<code>{}</code>", escape(row))));
+    format!("<tr valign=\"top\"><td>{}</td><td>{}</td></tr>", rule.join("<br>\n"), seen.join("<br>\n"))
+}
+
+/// Of the edge only: what it means stands in words beside it.
+fn colour(state: State) -> &'static str {
+    match state {
+        State::Ok => "#2e7d32",
+        State::Warning => "#f9a825",
+        State::Critical => "#c62828",
+        State::Unknown => "#757575",
+    }
 }
 
 /// A link only where a browser would make one of it.

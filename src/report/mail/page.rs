@@ -1,13 +1,11 @@
 //! What stands in a mail, in which order, and how much of it?
 
-use std::collections::HashMap;
-
-use super::words::seen;
+use crate::report::message::{Wrong, not_checked, row, seen, with_turn, wrong};
 use crate::report::table::visible;
 use crate::report::text::cut;
 use crate::verdict::State;
 use crate::verdict::duration::human;
-use crate::verdict::notice::{Matter, Notice, Occasion, Row, Standing};
+use crate::verdict::notice::{Matter, Notice, Occasion};
 use crate::verdict::telling::{Message, Topic, Turn};
 
 /// Invariants with an entry of their own.
@@ -24,6 +22,7 @@ const REASONS: usize = 20;
 pub(super) struct Page {
     /// `CRITICAL: 2 of 5 invariants violated …`.
     pub headline: String,
+    pub state: State,
     pub late: Option<String>,
     /// Violated invariants, worst first.
     pub entries: Vec<Entry>,
@@ -47,18 +46,16 @@ pub(super) struct Entry {
     pub runbook: Option<String>,
     pub not_all_checked: Option<String>,
     pub rows: Vec<String>,
-    /// `+12406 more`.
+    /// `+12406 more: plms-invariants rows lane_overrides`.
     pub more: Option<String>,
 }
 
 impl Page {
     pub(super) fn of(message: &Message<'_>) -> Self {
         let notice = message.notice;
-        let matters: HashMap<&str, &Matter> = notice.matters.iter().map(|m| (m.id.as_str(), m)).collect();
-        let is_wrong = |turn: Turn| matches!(turn, Turn::New | Turn::Changed | Turn::Persists);
-        let wrong = message.telling.turns.iter().filter(|(_, turn)| is_wrong(*turn));
+        let wrong = wrong(message);
         let violated: Vec<(&Matter, Turn)> =
-            wrong.clone().filter_map(|(topic, turn)| Some((*matters.get(topic.word())?, *turn))).collect();
+            wrong.iter().filter_map(|wrong| Some((wrong.matter?, wrong.turn))).collect();
         let mut room = ROWS;
         let entries = violated
             .iter()
@@ -67,15 +64,13 @@ impl Page {
             .collect();
         let others = violated.get(ENTRIES..).unwrap_or_default();
         let more = (!others.is_empty()).then(|| {
-            format!(
-                "+{} more violated: {}",
-                others.len(),
-                names(others.iter().map(|(matter, _)| matter.id.as_str()))
-            )
+            let others_names = names(others.iter().map(|(matter, _)| matter.id.as_str()));
+            format!("+{} more violated: {others_names}", others.len())
         });
-        let is_unsure = wrong.clone().any(|(topic, _)| *topic == Topic::NotChecked);
+        let is_unsure = wrong.iter().any(|wrong| *wrong.topic == Topic::NotChecked);
         Self {
             headline: headline(notice),
+            state: notice.state,
             late: message.late().map(|late| {
                 format!(
                     "This message is {} late: it speaks of {}.",
@@ -85,7 +80,7 @@ impl Page {
             }),
             entries,
             more,
-            not_checked: if is_unsure { not_checked(notice) } else { vec![] },
+            not_checked: if is_unsure { reasons(notice) } else { vec![] },
             lists: lists(message),
             place: place(notice),
         }
@@ -102,45 +97,31 @@ fn headline(notice: &Notice) -> String {
 
 fn entry(matter: &Matter, turn: Turn, notice: &Notice, room: &mut usize) -> Entry {
     let mut rows = vec![];
-    for row in &matter.rows {
-        let row = row_line(row);
+    for violating in &matter.rows {
+        let row = line(&row(violating));
         let Some(left) = room.checked_sub(row.len()) else { break };
         *room = left;
         rows.push(row);
     }
     let more = matter.violations.unwrap_or(0).saturating_sub(rows.len() as u64);
+    let id = line(&matter.id);
     let errors = (!matter.errors.is_empty()).then(|| line(&matter.errors.join("; ")));
     Entry {
-        id: line(&matter.id),
         severity: matter.severity.word(),
         seen: seen(matter, turn, notice),
         title: line(&matter.title),
         owner: matter.owner.as_deref().map(line),
         runbook: matter.runbook.as_deref().map(line),
         not_all_checked: errors,
-        more: (more > 0 && !rows.is_empty()).then(|| format!("+{more} more")),
+        // What somebody does next, whom this woke.
+        more: (more > 0).then(|| format!("+{more} more: plms-invariants rows {id}")),
+        id,
         rows,
     }
 }
 
-/// `id=7 run_id=NULL: reason`.
-fn row_line(row: &Row) -> String {
-    let cells: Vec<String> = row.cells.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let cells = cells.join(" ");
-    line(&match &row.reason {
-        Some(reason) if cells.is_empty() => reason.clone(),
-        Some(reason) => format!("{cells}: {reason}"),
-        None => cells,
-    })
-}
-
-fn not_checked(notice: &Notice) -> Vec<String> {
-    let findings = notice.findings.iter().filter(|said| said.state != State::Ok);
-    let findings = findings.map(|said| line(&said.sentence));
-    let is_unsure = |matter: &&Matter| matter.standing == Standing::NotChecked || !matter.errors.is_empty();
-    let unsure = notice.matters.iter().filter(is_unsure);
-    let unsure = unsure.map(|matter| line(&format!("{}: {}", matter.id, matter.errors.join("; "))));
-    let mut all: Vec<String> = findings.chain(unsure).collect();
+fn reasons(notice: &Notice) -> Vec<String> {
+    let mut all: Vec<String> = not_checked(notice).map(|why| line(&why)).collect();
     let left_out = all.split_off(all.len().min(REASONS)).len();
     if left_out > 0 {
         all.push(format!("+{left_out} more; the log has them"));
@@ -149,10 +130,7 @@ fn not_checked(notice: &Notice) -> Vec<String> {
 }
 
 fn lists(message: &Message<'_>) -> Vec<(&'static str, String)> {
-    let of = |wanted: Turn| {
-        let turns = message.telling.turns.iter().filter(move |(_, turn)| *turn == wanted);
-        names(turns.map(|(topic, _)| topic.word()))
-    };
+    let of = |wanted: Turn| names(with_turn(message, wanted).iter().map(|of: &Wrong<'_>| of.topic.word()));
     [("mended", of(Turn::Recovered)), ("not looked at this time, and still open", of(Turn::Unseen))]
         .into_iter()
         .filter(|(_, names)| !names.is_empty())

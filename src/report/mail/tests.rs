@@ -163,7 +163,25 @@ fn five_thousand_violated_invariants_are_one_readable_mail() {
         telling: &told(&[], &one("2025-11-06T07:00:03Z", 900)),
         now: at("2025-11-06T07:00:03Z"),
     });
-    assert!(text::render(&text).contains("    +897 more\n"), "{}", text::render(&text));
+    assert!(
+        text::render(&text).contains("    +897 more: plms-invariants rows lane_overrides\n"),
+        "{}",
+        text::render(&text)
+    );
+}
+
+#[test]
+fn a_long_list_of_recipients_is_a_folded_header() {
+    let to: Vec<String> = (0..300).map(|n| format!("person.number.{n}@department.example.org")).collect();
+    let (notice, before) = (one("2025-11-06T07:00:03Z", 2), []);
+    let message = Message { notice: &notice, telling: &told(&before, &notice), now: notice.at };
+    let addresses = Addresses { from: "plms@example.org", to: &to };
+    let letter = String::from_utf8(compose(&message, &addresses)).unwrap();
+    // RFC 5322, 2.1.1.
+    assert!(letter.split("\r\n").all(|line| line.len() <= 78), "{letter}");
+    let mut seen: Vec<String> = vec![];
+    seen.extend(header(&letter, "To").unwrap().split(',').map(|one| one.trim().to_owned()));
+    assert_eq!(seen, to);
 }
 
 proptest! {

@@ -9,6 +9,8 @@ use super::{Asked, VerbError, catalogue};
 use crate::cli::Output;
 use crate::config::endpoint::{HTTPS_ONLY, ROUTING_KEY, is_private, is_routing_key};
 use crate::config::{EnvFile, KEYS, Kind, Origin, SecretSource, Settings};
+use crate::emit::channels::mail;
+use crate::observe::leftovers::leftovers;
 use crate::report::json;
 use crate::report::table::{Align, Table, visible};
 
@@ -19,6 +21,7 @@ pub(super) fn config_check(asked: &Asked<'_>, out: &mut Output) -> Result<(), Ve
     let mut notes = settings.notes.clone();
     notes.extend(catalogue.notes.iter().cloned());
     notes.extend(oddities(settings));
+    notes.extend(leftovers(Path::new("/")));
     let env_file = match &settings.env_file {
         EnvFile::Read(path) => format!("{} (read)", path.display()),
         EnvFile::Absent(path) => format!("{} (not there)", path.display()),
@@ -38,7 +41,14 @@ pub(super) fn config_check(asked: &Asked<'_>, out: &mut Output) -> Result<(), Ve
     out.say("\n");
     let mut table = Table::new(&mut *out, &["CHANNEL", "STATE"].map(|h| (h, Align::Left)));
     for (channel, configured) in settings.channels() {
-        table.row([channel, if configured { "configured" } else { "not configured" }])?;
+        let way = if channel == "mail" { mail::way(settings) } else { None };
+        let state = match (configured, way) {
+            (true, Some(way)) => format!("configured: {way}"),
+            (true, None) if channel == "mail" => "configured, and cannot be used".to_owned(),
+            (true, None) => "configured".to_owned(),
+            (false, _) => "not configured".to_owned(),
+        };
+        table.row([channel, &state])?;
     }
     table.finish()?;
     out.say(&format!("\n{} invariants\n", catalogue.invariants.len()));
@@ -62,6 +72,7 @@ fn object(settings: &Settings, env_file: &str, invariants: usize, notes: &[Strin
     json!({
         "env_file": env_file,
         "settings": shown.collect::<serde_json::Map<_, _>>(),
+        "mail_goes": mail::way(settings),
         "channels": channels.into_iter().collect::<serde_json::Map<String, Value>>(),
         "unknown_keys": unknown,
         "invariants": invariants,
@@ -99,7 +110,7 @@ fn oddities(settings: &Settings) -> Vec<String> {
     if events.is_some_and(|url| !is_private(&url)) {
         notes.push(format!("PD_EVENTS_URL {HTTPS_ONLY}"));
     }
-    notes.extend(crate::emit::channels::mail::faults(settings));
+    notes.extend(mail::faults(settings));
     let paths = [
         ("DB_PATH", Some(&settings.db_path)),
         ("ARTIFACTS_DIR", settings.artifacts_dir.as_ref()),

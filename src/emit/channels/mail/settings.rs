@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::config::address::{NO_ADDRESS, is_mailable, recipients};
 use crate::emit::channels::sendmail::{NoProgram, Sendmail};
 use crate::emit::channels::smtp::{Smtp, SmtpUrl, UrlError};
+use crate::report::run_text::counted;
 use crate::report::table::visible;
 
 /// Why nobody can be mailed.
@@ -59,15 +60,39 @@ impl Mail {
     }
 }
 
+/// From whom to how many and by which way mail goes, for people; `None` where it goes nowhere.
+#[must_use]
+pub fn way(settings: &Settings) -> Option<String> {
+    let mail = Mail::from_settings(settings).ok()??;
+    let to = mail.to.iter().filter(|word| mail.why_not(word).is_none()).count();
+    let to = counted(to as u64, "recipient");
+    Some(format!("to {to} by {}, from {}", mail.way.shown(), mail.from))
+}
+
 /// What is wrong with the settings of mail, before anything is sent; a sentence each.
 #[must_use]
 pub fn faults(settings: &Settings) -> Vec<String> {
+    let is_set = |name: &str| settings.text(name).is_some();
     let mail = match Mail::from_settings(settings) {
         Ok(Some(mail)) => mail,
-        Ok(None) => return vec![],
-        Err(error) => return vec![error.to_string()],
+        Ok(None) => {
+            let unused = ["SMTP_URL", "SENDMAIL", "MAIL_FROM"].into_iter().filter(|name| is_set(name));
+            return unused
+                .map(|name| format!("{name} is set, and nobody is mailed: ALERT_EMAIL is not"))
+                .collect();
+        }
+        Err(error) => return vec![format!("nobody can be mailed: {error}")],
     };
     let mut faults: Vec<String> = mail.to.iter().filter_map(|word| mail.why_not(word)).collect();
+    if is_set("SMTP_URL") && is_set("SENDMAIL") {
+        faults.push("SENDMAIL is not used: SMTP_URL stands over it".to_owned());
+    }
+    if !is_set("MAIL_FROM") && !mail.host.contains('.') {
+        faults.push(format!(
+            "MAIL_FROM is not set, and {} has no domain: a mail server may refuse such a sender",
+            mail.from
+        ));
+    }
     let has_password = settings.secret("SMTP_PASSWORD").is_configured();
     let user = match &mail.way {
         Way::Server(smtp) => smtp.url().user.is_some(),
