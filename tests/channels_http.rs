@@ -343,10 +343,9 @@ fn every_status_is_told_apart_and_none_without_its_proof_is_a_success() {
     };
     for status in 200..=599_u16 {
         let (to_slack, to_pagerduty) = match status {
-            400 => ('S', 'R'),
             401 | 403 | 404 | 405 | 407 | 410 => ('U', 'U'),
             408 | 425 | 429 => ('L', 'L'),
-            413 | 422 => ('S', 'R'),
+            400 | 413 | 422 => ('S', 'R'),
             _ => match status / 100 {
                 3 => ('U', 'U'),
                 4 => ('R', 'R'),
