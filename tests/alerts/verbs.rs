@@ -20,7 +20,7 @@ pub fn nobody() -> String {
 #[test]
 fn pending_says_what_waits_for_whom_since_when_and_why() {
     let mut stage = Stage::new();
-    stage.plms("alert pending").expect_status(0).expect_stdout("nothing waits");
+    stage.plms("alert pending").expect_status(0).expect_stdout("nothing waits: there is no state.db in ");
     assert!(!stage.path("state/state.db").exists(), "looking makes nothing");
     stage.violate(1);
     stage.plms("--deliver spool").expect_status(1);

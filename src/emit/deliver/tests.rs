@@ -21,6 +21,7 @@ const NOON: &str = "2025-11-06T12:00:00Z";
 /// What the far end does, one after the other; then it takes everything.
 enum Does {
     Takes,
+    TakesSlowly,
     Later(Option<u64>),
     Refuses,
     IsUnusable,
@@ -69,6 +70,10 @@ impl Channel for Far {
             self.seen.borrow_mut().push((id, part.to_owned(), seconds));
             match does {
                 None | Some(Does::Takes) => Answer::Accepted("ok".into()),
+                Some(Does::TakesSlowly) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    Answer::Accepted("ok".into())
+                }
                 Some(Does::Later(after)) => {
                     Answer::Later { why: "503".into(), after: after.map(Duration::from_secs) }
                 }
@@ -238,7 +243,7 @@ fn messages_that_are_refused_for_ever_do_not_keep_a_later_one_from_being_told() 
 #[test]
 fn a_channel_that_hangs_leaves_the_others_their_time_for_a_test() {
     let hangs = Box::new(Far::new(Wish::Always, &[""], vec![Does::Hangs]));
-    let takes = Box::new(Far::new(Wish::Always, &[""], vec![]));
+    let takes = Box::new(Far::new(Wish::Always, &[""], vec![Does::TakesSlowly]));
     let (notice, telling) = (failing("1", 1), Telling { word: Word::Ok, turns: vec![] });
     let message = Message { notice: &notice, telling: &telling, now: at(NOON) };
     // The clock of a paused runtime cannot be had in there: a second will do.

@@ -218,6 +218,14 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
         out.say(&json::document(&json!({ "pending": all })));
         return Ok(());
     }
+    if outbox.is_none() {
+        // A mistyped folder must not look like peace.
+        let folder = asked.settings.state_dir.value.display();
+        out.say(&format!(
+            "nothing waits: there is no state.db in {folder}; is that where runs keep theirs?\n"
+        ));
+        return Ok(());
+    }
     if lines.is_empty() {
         out.say("nothing waits\n");
         return Ok(());
