@@ -27,7 +27,7 @@ demo: ## A registry with planted violations, checked; kept in target/demo
 .PHONY: test
 test: ## Every test; as root, first installs what they need (apt)
 	@tests/real/packages
-	@$(MAKE) --no-print-directory cargo-deb
+	@$(MAKE) --no-print-directory cargo-deb || echo 'make test: without cargo-deb the Debian package cannot be tested' >&2
 	@rm -f $(target)/tmp/skipped
 	cargo test --locked
 	@if [ -s $(target)/tmp/skipped ]; then cat $(target)/tmp/skipped; fi
@@ -84,4 +84,5 @@ cargo-deb:
 
 .PHONY: deb
 deb: stage cargo-deb ## The Debian package, in target/debian (installs cargo-deb)
+	@command -v dpkg-shlibdeps >/dev/null || { echo 'make deb: needs dpkg-dev, which finds the libraries to depend on: apt-get install dpkg-dev' >&2; exit 1; }
 	cargo deb --locked --no-build --output $(target)/debian/

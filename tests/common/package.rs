@@ -77,15 +77,19 @@ pub fn expect_rows(seen: &Finished, at_least: u32) {
     assert!(held == of && held.parse::<u32>().is_ok_and(|rows| rows >= at_least), "{seen:#}");
 }
 
-/// Runs a script of `tests/real` with the package and, as files to install, `others` and what they depend on.
+/// What the package depends on beside systemd and libraries; what of it a machine has is not installed again.
+const DEPENDS: [&str; 3] = ["acl", "ca-certificates", "tzdata"];
+
+/// Runs a script of `tests/real` with the package and, as files to install, `others` and what all depend on.
 #[track_caller]
 pub fn beside(script: &str, packages: &str, others: &[&str], at_least: u32) {
-    let Some(package) = package() else { return };
-    // Whether a sandbox can be had is asked first: where not, nothing is fetched.
+    // Asked first: where there is no sandbox nothing is made and fetched.
     if beside_systemd(&[], "true").is_none() {
         return;
     }
-    let unpacked = finish(Command::new(folder().join("unpacked")).args(others)).expect_status(0);
+    let Some(package) = package() else { return };
+    let unpacked =
+        finish(Command::new(folder().join("unpacked")).args(DEPENDS).args(others)).expect_status(0);
     let archives = Path::new(unpacked.stdout.trim()).with_file_name("archives");
     let archives = archives.canonicalize().expect("what was unpacked was fetched");
     let shared = archives.to_str().expect("target/debs has a plain name");

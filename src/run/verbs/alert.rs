@@ -132,7 +132,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     let left = if waiting == 0 {
         "nothing waits".to_owned()
     } else {
-        format!("{} still wait", counted(waiting, "alert"))
+        format!("still waiting: {}", counted(waiting, "alert"))
     };
     Ok(say(asked, state, format!("{} delivered, {left}", counted(told, "alert")), findings, out))
 }
@@ -229,8 +229,13 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
         let about = if line.occasion == Occasion::Died { "a run that died" } else { "a run" };
         let why =
             line.why.as_deref().unwrap_or(if line.channel.is_some() { "not tried yet" } else { NOBODY });
+        let until = line.not_before.filter(|until| *until > asked.now);
+        let why = match until {
+            Some(until) => format!("{why}; not before {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => why.to_owned(),
+        };
         let (id, tries) = (line.id.to_string(), line.attempts.to_string());
-        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, why])?;
+        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, &why])?;
     }
     table.finish()?;
     Ok(())
