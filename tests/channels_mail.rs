@@ -91,6 +91,11 @@ fn word(answer: &Answer) -> (&'static str, &str) {
     }
 }
 
+/// What goes away by itself: from the recipient on it may be about him alone, and keeps nobody else waiting.
+fn waits(point: Asked) -> &'static str {
+    if matches!(point, Asked::Rcpt | Asked::Data | Asked::Dot) { "postponed" } else { "later" }
+}
+
 const POINTS: [Asked; 6] = [Asked::Greeting, Asked::Ehlo, Asked::Mail, Asked::Rcpt, Asked::Data, Asked::Dot];
 
 #[test]
@@ -112,10 +117,8 @@ fn fault_17_a_server_that_hangs_or_drips_is_left_at_the_deadline() {
         for reply in [Reply::Hang, Reply::Drip] {
             let (answer, _server) = ask_in_clear(vec![(point, "", reply.clone())], SHORT);
             let (word, why) = word(&answer);
-            assert!(
-                word == "later" && why.starts_with("no answer from smtp://127.0.0.1:"),
-                "{point:?} {why}"
-            );
+            assert_eq!(word, waits(point), "{point:?} {why}");
+            assert!(why.contains("no answer from smtp://127.0.0.1:"), "{point:?} {why}");
             // Who can tell whether it was taken is told so.
             assert_eq!(why.contains("may so come twice"), point == Asked::Dot, "{point:?} {why}");
         }
@@ -136,7 +139,7 @@ fn a_connection_that_breaks_is_tried_again_whenever_it_breaks() {
         for reply in [Reply::Reset, Reply::Close, Reply::Endless] {
             let (answer, _server) = ask_in_clear(vec![(point, "", reply.clone())], LONG);
             let (word, why) = word(&answer);
-            assert_eq!(word, "later", "{point:?} {reply:?} {why}");
+            assert_eq!(word, waits(point), "{point:?} {reply:?} {why}");
             assert!(!why.contains("os error") && why.len() < 300, "{why}");
         }
     }
@@ -180,31 +183,31 @@ fn every_answer_at_every_point_has_one_meaning() {
         (
             Asked::Rcpt,
             [
-                ("421 later", "later"),
+                ("421 later", "postponed"),
                 ("451 grey", "postponed"),
                 ("550 gone", "refused"),
-                ("354 odd", "later"),
-                ("no", "later"),
+                ("354 odd", "postponed"),
+                ("no", "postponed"),
             ],
         ),
         (
             Asked::Data,
             [
-                ("421 later", "later"),
+                ("421 later", "postponed"),
                 ("451 later", "postponed"),
                 ("554 no", "refused"),
-                ("250 odd", "later"),
-                ("no", "later"),
+                ("250 odd", "postponed"),
+                ("no", "postponed"),
             ],
         ),
         (
             Asked::Dot,
             [
-                ("421 later", "later"),
+                ("421 later", "postponed"),
                 ("452 full", "postponed"),
                 ("554 spam", "refused"),
-                ("354 odd", "later"),
-                ("no", "later"),
+                ("354 odd", "postponed"),
+                ("no", "postponed"),
             ],
         ),
     ];
@@ -288,6 +291,19 @@ fn fault_19_each_recipient_has_his_own_answer() {
     });
     assert_eq!(said, ["accepted", "refused", "postponed"]);
     assert_eq!(server.letters().len(), 1);
+}
+
+/// A server may ask another one whether somebody is there, and wait; or end the conversation over him.
+#[test]
+fn a_recipient_over_whom_a_server_hangs_keeps_nobody_else_waiting() {
+    for reply in [Reply::Hang, Reply::Close, Reply::Say("421 4.3.2 not for him")] {
+        let server = FaultMail::start("8BITMIME", vec![(Asked::Rcpt, "first@", reply)]);
+        let url = format!("smtp://127.0.0.1:{}", server.port());
+        let channel = by_mail(&[("SMTP_URL", &url)]);
+        let answer = ask(&*channel, "first@example.org", SHORT);
+        let (word, why) = word(&answer);
+        assert!(word == "postponed" && why.starts_with("first@example.org: "), "{why}");
+    }
 }
 
 #[test]

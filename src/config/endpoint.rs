@@ -1,5 +1,8 @@
 //! May a secret go to this URL, and can that be a routing key?
 
+/// Where `PagerDuty` hears of events in the US; the endpoint of the EU must be set.
+pub const PD_EVENTS_URL: &str = "https://events.pagerduty.com/v2/enqueue";
+
 /// What an operator is told of a URL that is not [`is_private`].
 pub const HTTPS_ONLY: &str = "is no https URL, and only on loopback may it be another";
 

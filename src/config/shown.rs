@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::endpoint::PD_EVENTS_URL;
 use super::keys::{KEYS, Kind};
 use super::{Origin, Setting, Settings};
 use crate::verdict::duration;
@@ -59,6 +60,7 @@ fn unset() -> (Option<String>, String) {
 fn default_text(name: &str) -> Option<String> {
     match name {
         "SLACK_NOTIFY" => Some("always".into()),
+        "PD_EVENTS_URL" => Some(PD_EVENTS_URL.into()),
         "MAIL_FROM" => Some("plms-invariants@FQDN".into()),
         _ => None,
     }

@@ -43,6 +43,8 @@ fn fault_2_who_asks_for_an_hour_is_asked_again_by_nobody_until_then() {
         (not_before - before).num_seconds() >= 3600 && (not_before - before).num_seconds() < 3660,
         "{line}"
     );
+    let until = format!("429 too many requests; not before {}Z", not_before.format("%FT%T"));
+    stage.plms("alert pending").expect_status(0).expect_stdout(&until);
     // Neither a flush nor the next run asks, and both say why.
     stage.plms("alert flush -t 1").expect_status(2).expect_stdout("it asked to be left alone until ");
     stage.set("DELIVER_BUDGET", "1");

@@ -15,6 +15,7 @@ mod common;
 #[path = "../common/fault_server/mod.rs"]
 mod fault_server;
 
+mod budget;
 mod crash;
 mod faults;
 mod secrets;

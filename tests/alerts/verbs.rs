@@ -28,7 +28,7 @@ fn pending_says_what_waits_for_whom_since_when_and_why() {
     seen.expect_stdout("unclaimed");
     let slack = FaultServer::start(vec![Step::answer(404, "no_service")]);
     stage.slack(&slack);
-    stage.plms("alert flush").expect_status(2).expect_stdout("1 alert still wait");
+    stage.plms("alert flush").expect_status(2).expect_stdout("still waiting: 1 alert");
     let seen = stage.plms("alert pending").expect_status(0);
     seen.expect_stdout("slack")
         .expect_stdout("127.0.0.1 answered 404 not found: no_service; connect the webhook");

@@ -4,6 +4,7 @@
 
 pub mod dashboard;
 pub mod exposition;
+pub mod package;
 pub mod promql;
 pub mod real;
 

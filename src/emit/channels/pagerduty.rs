@@ -6,15 +6,13 @@ use serde_json::Value;
 
 use super::http::{Poster, Reply, Target, is_passing};
 use super::{Answer, Attempt, Channel, ChannelName};
-use crate::config::endpoint::{ROUTING_KEY, is_routing_key};
+use crate::config::endpoint::{PD_EVENTS_URL, ROUTING_KEY, is_routing_key};
 use crate::config::{Secret, SecretSource, Settings};
 use crate::report::pagerduty::events;
 use crate::verdict::telling::{Message, Topic, Wish};
 
 const SETTING: &str = "PD_ROUTING_KEY";
 const URL_SETTING: &str = "PD_EVENTS_URL";
-/// The endpoint of the US; that of the EU must be set.
-const DEFAULT_URL: &str = "https://events.pagerduty.com/v2/enqueue";
 
 /// `PagerDuty`'s Events API v2.
 #[derive(Debug)]
@@ -43,7 +41,7 @@ impl PagerDuty {
     pub fn from_settings(settings: &Settings) -> Option<Self> {
         let routing_key = settings.secret(SETTING).clone();
         // A user and a password may stand in a URL.
-        let url = Secret::new(settings.text(URL_SETTING).map_or(DEFAULT_URL, |s| s.value).to_owned());
+        let url = Secret::new(settings.text(URL_SETTING).map_or(PD_EVENTS_URL, |s| s.value).to_owned());
         routing_key.is_configured().then(|| Self { routing_key, url, poster: Poster::default() })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use zbus::{OwnedVariant, Signature, Type, Variant};
+use zbus::{Array, OwnedVariant, Signature, Type, Variant};
 
 use super::questions;
 use crate::verdict::clock::Stamp;
@@ -25,8 +25,14 @@ pub(super) enum Value {
     Signed(i32),
     Flag(bool),
     Text(Box<str>),
+    /// The one text that is looked at in each element of an array, and the array's type.
+    Texts(&'static str, Box<[Box<str>]>),
     Other(Box<OwnedVariant>),
 }
+
+/// Arrays that every unit of a fleet has: names of units, `TimersCalendar` (base, specification, next elapse)
+/// and `TimersMonotonic` (base, offset, next elapse). Of each element the nth field is looked at.
+const TEXTS: [(&str, usize); 3] = [("as", 0), ("a(sst)", 1), ("a(stt)", 0)];
 
 impl Value {
     /// `None` for what cannot be kept: a file descriptor that cannot be duplicated.
@@ -36,8 +42,30 @@ impl Value {
             Variant::I32(number) => Self::Signed(*number),
             Variant::Bool(flag) => Self::Flag(*flag),
             Variant::Str(text) => Self::Text(text.as_str().into()),
-            other => Self::Other(Box::new(other.try_to_owned().ok()?)),
+            Variant::Array(array) => match Self::of_array(array) {
+                Some(texts) => texts,
+                None => Self::other(value)?,
+            },
+            other => Self::other(other)?,
         })
+    }
+
+    fn other(value: &Variant<'_>) -> Option<Self> {
+        value.try_to_owned().ok().map(|value| Self::Other(Box::new(value)))
+    }
+
+    fn of_array(array: &Array<'_>) -> Option<Self> {
+        let signature = array.signature().to_string();
+        let (signature, nth) = TEXTS.into_iter().find(|(known, _)| *known == signature)?;
+        let text = |element: &Variant<'_>| match element {
+            Variant::Str(text) => Some(text.as_str().into()),
+            Variant::Structure(fields) => match fields.fields().get(nth)? {
+                Variant::Str(text) => Some(text.as_str().into()),
+                _ => None,
+            },
+            _ => None,
+        };
+        Some(Self::Texts(signature, array.inner().iter().map(text).collect::<Option<_>>()?))
     }
 
     fn is_of_type(&self, signature: &str) -> bool {
@@ -46,6 +74,7 @@ impl Value {
             Self::Signed(_) => signature == "i",
             Self::Flag(_) => signature == "b",
             Self::Text(_) => signature == "s",
+            Self::Texts(known, _) => signature == *known,
             Self::Other(value) => value.value_signature().to_string() == signature,
         }
     }
@@ -129,8 +158,10 @@ impl Properties {
         Some(text.as_ref().to_owned())
     }
 
+    /// Names of units; of `TimersCalendar` the specifications, of `TimersMonotonic` the bases.
     pub fn texts(&self, name: &str) -> Vec<String> {
-        self.get(name).unwrap_or_default()
+        let Some(Value::Texts(_, texts)) = self.find(name) else { return Vec::new() };
+        texts.iter().map(|text| text.as_ref().to_owned()).collect()
     }
 
     pub fn is_set(&self, name: &str) -> Option<bool> {

@@ -73,8 +73,6 @@ impl Answers {
 
     fn timer(&self, bus: &Bus, name: &str) -> Result<Timer, BusError> {
         let (listed, properties) = self.complete(bus, name)?;
-        let calendar = properties.array::<(String, String, u64)>("TimersCalendar");
-        let monotonic = properties.array::<(String, u64, u64)>("TimersMonotonic");
         Ok(Timer {
             unit: unit_of(listed, properties),
             triggers: properties.text("Unit").unwrap_or_default(),
@@ -82,8 +80,8 @@ impl Answers {
             next_realtime: properties.instant("NextElapseUSecRealtime"),
             next_monotonic: properties.duration("NextElapseUSecMonotonic"),
             last_trigger: properties.stamp("LastTriggerUSec"),
-            calendar: calendar.into_iter().map(|(_, spec, _)| spec).collect(),
-            bases: monotonic.into_iter().map(|(base, _, _)| base).collect(),
+            calendar: properties.texts("TimersCalendar"),
+            bases: properties.texts("TimersMonotonic"),
             accuracy: properties.duration("AccuracyUSec").unwrap_or_default(),
             randomized_delay: properties.duration("RandomizedDelayUSec").unwrap_or_default(),
         })

@@ -170,6 +170,20 @@ fn five_thousand_violated_invariants_are_one_readable_mail() {
     );
 }
 
+#[test]
+fn a_long_list_of_recipients_is_a_folded_header() {
+    let to: Vec<String> = (0..300).map(|n| format!("person.number.{n}@department.example.org")).collect();
+    let (notice, before) = (one("2025-11-06T07:00:03Z", 2), []);
+    let message = Message { notice: &notice, telling: &told(&before, &notice), now: notice.at };
+    let addresses = Addresses { from: "plms@example.org", to: &to };
+    let letter = String::from_utf8(compose(&message, &addresses)).unwrap();
+    // RFC 5322, 2.1.1.
+    assert!(letter.split("\r\n").all(|line| line.len() <= 78), "{letter}");
+    let mut seen: Vec<String> = vec![];
+    seen.extend(header(&letter, "To").unwrap().split(',').map(|one| one.trim().to_owned()));
+    assert_eq!(seen, to);
+}
+
 proptest! {
     #[test]
     fn no_text_makes_a_header_or_a_second_line(env in any::<String>(), path in any::<String>(), extra in "[\r\n\0 :]{0,6}Bcc: x@y") {

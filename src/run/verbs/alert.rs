@@ -88,24 +88,36 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     let folder = &asked.settings.state_dir.value;
     let text = |error: StateError| error.to_string();
     let signals = Signals::install().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let (outbox, aside) = Outbox::open(folder, asked.now).map_err(text)?;
+    let time = Time::within(asked.now, asked.common.timeout, None, Arc::clone(&signals.asked()));
+    let (outbox, aside) = match (Outbox::open(folder, asked.now), &flags.failed_unit) {
+        (Err(why), Some(unit)) if !flags.dry_run => {
+            let findings = tell_at_once(asked, unit, &why.to_string(), &time)?;
+            return Ok(say(asked, State::Critical, why.to_string(), findings, out));
+        }
+        (opened, _) => opened.map_err(text)?,
+    };
     let damage = aside.map(|aside| tell_of_damage(asked, &aside, &outbox)).transpose().map_err(text)?;
     if let Some(channel) = flags.discard {
         let given_up = outbox.discard(Some(channel)).map_err(text)?;
         let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
         return Ok(say(asked, State::Ok, sentence, vec![], out));
     }
-    if let Some(unit) = &flags.failed_unit {
-        super::failed_unit::tell(asked, unit, &outbox)?;
-    }
+    let unwritten = match &flags.failed_unit {
+        Some(unit) => match super::failed_unit::tell(asked, unit, &outbox) {
+            Err(why) if !flags.dry_run => tell_at_once(asked, unit, &why, &time)?,
+            told => told.map(|()| vec![])?,
+        },
+        None => vec![],
+    };
     let channels = channels::open(asked.settings);
     if flags.dry_run {
         return preview(asked, &outbox, &channels, out).map_err(text);
     }
-    let time = Time::within(asked.now, asked.common.timeout, None, Arc::clone(&signals.asked()));
     let delivery = crate::emit::deliver::deliver(outbox, channels, Some(folder), &time);
     let mut findings = delivery.findings();
     findings.extend(damage);
+    let all_written = unwritten.is_empty();
+    findings.extend(unwritten);
     findings.extend(write_metrics(asked.settings));
     let counts = Outbox::open_to_read(folder).and_then(|outbox| outbox.counts()).map_err(text)?;
     let waiting: u64 = counts.iter().map(|count| count.pending).sum();
@@ -115,11 +127,12 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     }
     let told = delivery.passed.iter().map(|passed| passed.told as u64).sum::<u64>();
     findings.extend(taken(&delivery));
-    let state = if waiting == 0 && delivery.errors.is_empty() { State::Ok } else { State::Critical };
+    let is_done = waiting == 0 && delivery.errors.is_empty() && all_written;
+    let state = if is_done { State::Ok } else { State::Critical };
     let left = if waiting == 0 {
         "nothing waits".to_owned()
     } else {
-        format!("{} still wait", counted(waiting, "alert"))
+        format!("still waiting: {}", counted(waiting, "alert"))
     };
     Ok(say(asked, state, format!("{} delivered, {left}", counted(told, "alert")), findings, out))
 }
@@ -133,6 +146,22 @@ fn tell_of_damage(asked: &Asked<'_>, aside: &Aside, outbox: &Outbox) -> Result<F
     let finding = aside.finding();
     outbox.put(&notice::died(&subject, &format!("{env}: {}", finding.sentence), asked.now))?;
     Ok(finding)
+}
+
+/// That a run died cannot be written down: people are told all the same, by this process alone.
+fn tell_at_once(asked: &Asked<'_>, unit: &str, why: &str, time: &Time) -> Result<Vec<Finding>, String> {
+    let memory =
+        Outbox::in_memory(Some(&asked.settings.state_dir.value)).map_err(|error| error.to_string())?;
+    super::failed_unit::tell(asked, unit, &memory)?;
+    let sentence = format!(
+        "the alert of a run that left no record could not be written down ({why}): it was tried at once, and what \
+         was not taken then is lost"
+    );
+    let mut findings = vec![Finding::new(State::Critical, sentence)];
+    let delivery = crate::emit::deliver::deliver(memory, channels::open(asked.settings), None, time);
+    findings.extend(delivery.findings());
+    findings.extend(taken(&delivery));
+    Ok(findings)
 }
 
 fn taken(delivery: &Delivery) -> Vec<Finding> {
@@ -200,8 +229,13 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
         let about = if line.occasion == Occasion::Died { "a run that died" } else { "a run" };
         let why =
             line.why.as_deref().unwrap_or(if line.channel.is_some() { "not tried yet" } else { NOBODY });
+        let until = line.not_before.filter(|until| *until > asked.now);
+        let why = match until {
+            Some(until) => format!("{why}; not before {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => why.to_owned(),
+        };
         let (id, tries) = (line.id.to_string(), line.attempts.to_string());
-        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, why])?;
+        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, &why])?;
     }
     table.finish()?;
     Ok(())

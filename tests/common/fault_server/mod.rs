@@ -48,6 +48,8 @@ struct Seen {
     over: bool,
     begun: usize,
     connections: usize,
+    /// From where the last one came.
+    last: Option<SocketAddr>,
     open: BTreeMap<usize, TcpStream>,
     requests: Vec<Request>,
 }
@@ -119,6 +121,18 @@ impl FaultServer {
         assert!(!late.timed_out(), "expected {requests} requests, got {:#?}", seen.requests);
         seen.requests.clone()
     }
+
+    /// Waits until every connection made so far has been served to its end: what a client sent that was killed
+    /// meanwhile is then among the requests, before whatever comes later. Costs a step.
+    #[track_caller]
+    pub fn settle(&self) {
+        // Connections are accepted in turn, so this one after all others.
+        let last = TcpStream::connect(self.address).unwrap().local_addr().unwrap();
+        let (seen, patience) = (self.shared.seen.lock().unwrap(), Duration::from_secs(10));
+        let is_busy = |seen: &mut Seen| seen.last != Some(last) || !seen.open.is_empty();
+        let (seen, late) = self.shared.news.wait_timeout_while(seen, patience, is_busy).unwrap();
+        assert!(!late.timed_out(), "still at work: {:?}", seen.open.keys());
+    }
 }
 
 impl Drop for FaultServer {
@@ -145,8 +159,11 @@ impl Shared {
     fn opened(&self, stream: TcpStream) -> usize {
         let mut seen = self.seen.lock().unwrap();
         seen.connections += 1;
+        seen.last = stream.peer_addr().ok();
         let number = seen.connections;
         seen.open.insert(number, stream);
+        drop(seen);
+        self.news.notify_all();
         number
     }
 

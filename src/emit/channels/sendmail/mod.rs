@@ -95,7 +95,10 @@ impl Sendmail {
                 running.kill();
                 let _ = timeout(BURIAL, running.child.wait()).await;
                 let within = human(deadline.saturating_duration_since(began));
-                return Answer::Later { why: format!("{self} had not ended after {within}"), after: None };
+                // It may wait for a server that waits for his alone.
+                return Answer::Postponed {
+                    why: format!("{}: {self} had not ended after {within}", post.to),
+                };
             }
         };
         running.is_over = true;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 #[expect(deprecated, reason = "the one door to TLS from the first byte over a connection of our own")]
 use lettre::transport::smtp::client::AsyncNetworkStream;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use rustix::io::Errno;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Duration, timeout};
 
@@ -72,10 +73,7 @@ impl Smtp {
             match timeout(ONE_ADDRESS, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => {
-                    refused.push(matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable
-                    ));
+                    refused.push(is_nobody(&error));
                     last.get_or_insert(plain(&error));
                 }
                 Err(_) => {
@@ -99,4 +97,10 @@ impl Smtp {
         let found = lookup_host((self.url.host.as_str(), self.url.port)).await;
         Ok(found.map_err(|error| Fault::Unresolved(plain(&error)))?.collect())
     }
+}
+
+/// Nobody listens there, or this host has no such address: `::1` where there is no `IPv6`, or a unit may not use it.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable)
+        || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT)
 }

@@ -13,7 +13,7 @@ use crate::emit::channels::http::of_tls;
 use crate::plain::plain;
 
 /// How far a conversation has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Connect,
     Greeting,
@@ -59,7 +59,17 @@ impl Stage {
         }
     }
 
-    /// The same, where an answer did not come.
+    /// Something that may go away by itself. From the recipient on it may be about him alone (a server that asks
+    /// another one whether he is there, and waits), so that it must keep nobody else from being told.
+    pub(super) fn passing(self, to: &str, why: String) -> Answer {
+        if self >= Self::Recipient {
+            Answer::Postponed { why: format!("{to}: {why}") }
+        } else {
+            Answer::Later { why, after: None }
+        }
+    }
+
+    /// What we were doing, where an answer did not come.
     pub(super) fn waiting(self) -> &'static str {
         match self {
             Self::End => "after the message was sent: it may have been taken, and may so come twice",
@@ -70,7 +80,7 @@ impl Stage {
 
 impl Fault {
     pub(super) fn answer(self, url: &SmtpUrl, post: Post<'_>, stage: Stage, forms: &Forms) -> Answer {
-        let later = |why: String| Answer::Later { why: forms.clean(&why), after: None };
+        let later = |why: String| stage.passing(post.to, forms.clean(&why));
         let unusable = |why: String| Answer::Unusable { why };
         match self {
             Self::Unresolved(why) => {
@@ -92,7 +102,7 @@ impl Fault {
             Self::OutOfTurn => later(format!("{url} answered out of turn {}", stage.doing())),
             Self::Smtp(error) | Self::Tls(error) => match error.status() {
                 Some(code) => refused(&error, code.into(), url, post, stage, forms),
-                None => broken(&error, url, stage, forms),
+                None => broken(&error, url, post, stage, forms),
             },
         }
     }
@@ -111,6 +121,7 @@ fn refused(
     let said = forms.clean(&format!("{code} {words}"));
     let is_passing = code / 100 == 4;
     let to = post.to;
+    let later = |why: String| stage.passing(to, why);
     // Postfix, unless told otherwise, judges the sender only when it hears of a recipient.
     let is_about_sender = said.contains(&format!("<{}>", post.from)) && post.from != to;
     let hint = if is_about_sender { "; set MAIL_FROM to one that it takes" } else { "" };
@@ -140,14 +151,10 @@ fn refused(
 }
 
 /// A connection that broke, or that no mail server is at the end of.
-fn broken(error: &SmtpError, url: &SmtpUrl, stage: Stage, forms: &Forms) -> Answer {
+fn broken(error: &SmtpError, url: &SmtpUrl, post: Post<'_>, stage: Stage, forms: &Forms) -> Answer {
     let (words, is_certificate) = cause(error);
     let why = format!("{url} {}: {}", stage.doing(), forms.clean(&words));
-    if is_certificate { Answer::Unusable { why } } else { later(why) }
-}
-
-fn later(why: String) -> Answer {
-    Answer::Later { why, after: None }
+    if is_certificate { Answer::Unusable { why } } else { stage.passing(post.to, why) }
 }
 
 /// The innermost cause, and whether it is one of trust: that stays until somebody mends it.

@@ -89,7 +89,7 @@ impl Smtp {
             Err(_) => {
                 let within = human(deadline.saturating_duration_since(began));
                 let why = format!("no answer from {} within {within}, {}", self.url, stage.get().waiting());
-                Ok(Answer::Later { why, after: None })
+                Ok(stage.get().passing(post.to, why))
             }
         }
     }

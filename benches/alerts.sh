@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# What do alerts cost: composing them, a run with dead endpoints, and ten thousand that wait?
+#
+#   benches/alerts.sh [COUNT]       COUNT alerts wait (default 10000)
+#
+# Prints the tables of BENCHMARKS.md. State lies in memory (/dev/shm), so that what is measured is the program and
+# not the disk. PROGRAM (default target/release/plms-invariants) is built when it is not given.
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "$0")/.."
+
+count=${1:-10000}
+if [[ -z ${PROGRAM:-} ]]; then
+    cargo build --quiet --release --bin plms-invariants
+    PROGRAM=target/release/plms-invariants
+fi
+PROGRAM=$(realpath "$PROGRAM")
+light=(--config profile.release.lto=false --config profile.release.codegen-units=16)
+cargo build --quiet --release "${light[@]}" --example alerts --example measure
+measure=$PWD/target/release/examples/measure alerts=$PWD/target/release/examples/alerts
+
+place=$(mktemp -d -p /dev/shm)
+listener=
+trap 'rm -rf "$place"; [[ -z $listener ]] || kill "$listener"' EXIT
+mkdir "$place"/{state,logs}
+echo "load $(cut -d' ' -f1 /proc/loadavg)"
+echo
+"$alerts" compose
+
+# env NAME=VALUE… COMMAND…: with nothing of the caller's own settings; prints wall ms, CPU ms, KiB, exit status.
+run() {
+    env -i PATH="$PATH" HOME="$place" ENV_NAME=bench STATE_DIR="$place/state" LOG_DIR="$place/logs" \
+        DB_PATH="$place/registry.db" "$@"
+}
+row() { printf '| %s | %.0f ms | %.0f ms | %.1f MB | %s |\n' "$1" "$2" "$3" "$(awk "BEGIN { print $4 / 1024 }")" "$5"; }
+
+# A program that takes every mail, and one that refuses every recipient.
+printf '#!/bin/sh\nexec cat >/dev/null\n' >"$place/takes"
+printf '#!/bin/sh\ncat >/dev/null; exit 67\n' >"$place/refuses"
+chmod +x "$place"/{takes,refuses}
+
+echo
+echo "| $count alerts wait | wall | CPU | memory, greatest | exit status |"
+echo '|---|---|---|---|---|'
+bytes=$("$alerts" backlog "$place/state" "$count")
+# shellcheck disable=SC2046 # four words
+{
+    row 'alert pending' $(run "$measure" "$PROGRAM" --env-file /dev/null alert pending)
+    row 'alert flush, nobody listens' \
+        $(run SLACK_WEBHOOK_URL=http://127.0.0.1:9/x "$measure" "$PROGRAM" --env-file /dev/null -t 5 alert flush)
+    row 'alert flush, every mail is refused' $(run ALERT_EMAIL=ops@example.org SENDMAIL="$place/refuses" \
+        "$measure" "$PROGRAM" --env-file /dev/null -t 1h alert flush)
+    row 'alert flush, every mail is taken' $(run ALERT_EMAIL=ops@example.org SENDMAIL="$place/takes" \
+        "$measure" "$PROGRAM" --env-file /dev/null -t 1h alert flush)
+    row 'yardstick: the program is started so many times by a shell' \
+        $("$measure" sh -c "for nth in \$(seq $count); do $place/takes </dev/null; done")
+}
+echo
+echo "state.db before: $bytes"
+
+# Accepts, and never says anything.
+python3 -c '
+import socket, time
+far = socket.socket(); far.bind(("127.0.0.1", 0)); far.listen(99)
+print(far.getsockname()[1], flush=True)
+time.sleep(3600)' >"$place/port" &
+listener=$!
+until [[ -s $place/port ]]; do :; done
+hang=127.0.0.1:$(cat "$place/port")
+rm -rf "$place/state" && mkdir "$place/state"
+"$PROGRAM" demo --runs 200 --keep "$place/demo" >/dev/null || true
+dead() {
+    run SLACK_WEBHOOK_URL=http://127.0.0.1:9/x PD_ROUTING_KEY=0123456789abcdef0123456789abcdef \
+        PD_EVENTS_URL="http://$hang/x" ALERT_EMAIL=ops@example.org SMTP_URL="smtp://$hang" \
+        DB_PATH="$place/demo/artifacts/registry/registry.db" "$measure" "$PROGRAM" --env-file /dev/null "$@"
+}
+echo
+echo '| a run with violations | wall | CPU | memory, greatest | exit status |'
+echo '|---|---|---|---|---|'
+# shellcheck disable=SC2046 # four words
+{
+    row 'nobody is told (--deliver off)' $(dead --deliver off)
+    row 'written down (--deliver spool)' $(dead --deliver spool)
+    row 'three dead endpoints, a budget of 5 s' $(dead --deliver-budget 5)
+    row 'three dead endpoints, a budget of 5 s and 2 s for all (-t 2)' $(dead --deliver-budget 5 -t 2)
+}
