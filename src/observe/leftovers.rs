@@ -16,6 +16,9 @@ const UNITS: [&str; 6] = [
     "plms-probes.timer",
 ];
 
+const PROGRAMS: [&str; 4] =
+    ["plms-invariants", "check_plms_timer", "check_plms_exit", "check_plms_freshness"];
+
 /// Every crontab of the system, and root's own where it may be read.
 const CRONTABS: [&str; 2] = ["etc/crontab", "var/spool/cron/crontabs/root"];
 
@@ -26,6 +29,7 @@ const LARGEST: u64 = 1 << 20;
 #[must_use]
 pub fn leftovers(root: &Path) -> Vec<String> {
     let mut notes: Vec<String> = UNITS.iter().filter_map(|unit| hidden(root, unit)).collect();
+    notes.extend(PROGRAMS.iter().filter_map(|program| twice(root, program)));
     // Without systemd a crontab is how the check is started.
     if root.join("run/systemd/system").is_dir() {
         notes.extend(crontabs(root).iter().flat_map(|crontab| started_by(root, crontab)));
@@ -54,6 +58,18 @@ const RELOAD: &str = "systemctl daemon-reload";
 /// On Debian /lib is a link, and `systemctl link` makes some: one file by two names hides nothing.
 fn is_same(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// `make install` puts programs where PATH finds them before those of a package.
+fn twice(root: &Path, program: &str) -> Option<String> {
+    let [first, second] = ["usr/local/bin", "usr/bin"].map(|folder| root.join(folder).join(program));
+    let is_twice = first.is_file() && second.is_file() && !is_same(&first, &second);
+    let [first, second] = [&first, &second].map(|file| shown(root, file));
+    is_twice.then(|| {
+        format!(
+            "{first} is found before {second}: people and cron start the first, units the second; remove one"
+        )
+    })
 }
 
 fn crontabs(root: &Path) -> Vec<PathBuf> {
@@ -164,6 +180,16 @@ mod tests {
         // A link to nowhere hides, too: systemd finds no unit then.
         let nowhere = host(&[PACKAGED, ("etc/systemd/system/plms-invariants.service", "->/no/such")]);
         assert_eq!(leftovers(nowhere.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_program_that_is_there_twice_is_named() {
+        let program = ("usr/bin/check_plms_exit", "");
+        let note = "/usr/local/bin/check_plms_exit is found before /usr/bin/check_plms_exit: people and \
+                    cron start the first, units the second; remove one";
+        expect(&[program, ("usr/local/bin/check_plms_exit", "")], &[note]);
+        expect(&[program, ("usr/local/bin/check_plms_exit", "->../../bin/check_plms_exit")], &[]);
+        expect(&[("usr/local/bin/check_plms_exit", "")], &[]);
     }
 
     #[test]
