@@ -43,16 +43,20 @@ echo
 echo "| $count alerts wait | wall | CPU | memory, greatest | exit status |"
 echo '|---|---|---|---|---|'
 bytes=$("$alerts" backlog "$place/state" "$count")
+mv "$place/state" "$place/waiting"
+# Over a copy, because each takes some of them.
+flush() {
+    rm -rf "$place/state" && cp -r "$place/waiting" "$place/state"
+    run "${@:3}" "$measure" "$PROGRAM" --env-file /dev/null -t "$1" alert "$2"
+}
 # shellcheck disable=SC2046 # four words
 {
-    row 'alert pending' $(run "$measure" "$PROGRAM" --env-file /dev/null alert pending)
-    row 'alert flush, nobody listens' \
-        $(run SLACK_WEBHOOK_URL=http://127.0.0.1:9/x "$measure" "$PROGRAM" --env-file /dev/null -t 5 alert flush)
-    row 'alert flush, every mail is refused' $(run ALERT_EMAIL=ops@example.org SENDMAIL="$place/refuses" \
-        "$measure" "$PROGRAM" --env-file /dev/null -t 1h alert flush)
-    row 'alert flush, every mail is taken' $(run ALERT_EMAIL=ops@example.org SENDMAIL="$place/takes" \
-        "$measure" "$PROGRAM" --env-file /dev/null -t 1h alert flush)
-    row 'yardstick: the program is started so many times by a shell' \
+    row 'alert pending' $(flush 1m pending)
+    row 'alert flush, nobody listens' $(flush 5 flush SLACK_WEBHOOK_URL=http://127.0.0.1:9/x)
+    row 'alert flush, every mail is refused' \
+        $(flush 1h flush ALERT_EMAIL=ops@example.org SENDMAIL="$place/refuses")
+    row 'alert flush, every mail is taken' $(flush 1h flush ALERT_EMAIL=ops@example.org SENDMAIL="$place/takes")
+    row 'yardstick: a shell starts that mail program so many times' \
         $("$measure" sh -c "for nth in \$(seq $count); do $place/takes </dev/null; done")
 }
 echo
@@ -67,7 +71,7 @@ time.sleep(3600)' >"$place/port" &
 listener=$!
 until [[ -s $place/port ]]; do :; done
 hang=127.0.0.1:$(cat "$place/port")
-rm -rf "$place/state" && mkdir "$place/state"
+rm -rf "$place/state" "$place/waiting" && mkdir "$place/state"
 "$PROGRAM" demo --runs 200 --keep "$place/demo" >/dev/null || true
 dead() {
     run SLACK_WEBHOOK_URL=http://127.0.0.1:9/x PD_ROUTING_KEY=0123456789abcdef0123456789abcdef \

@@ -330,6 +330,36 @@ fn an_event_that_is_not_of_this_message_is_not_sent() {
     assert_eq!(server.connections(), 0);
 }
 
+/// What each status is taken for where no body says more: `L` passes, `U` lasts until somebody mends the settings,
+/// `R` is about this message alone, and `S` likewise after a second try in Slack's shortest form.
+#[test]
+fn every_status_is_told_apart_and_none_without_its_proof_is_a_success() {
+    let class = |answer: Answer| match answer {
+        Answer::Accepted(_) => 'A',
+        Answer::Later { .. } => 'L',
+        Answer::Unusable { .. } => 'U',
+        Answer::Refused { .. } => 'R',
+        Answer::Postponed { .. } => 'P',
+    };
+    for status in 200..=599_u16 {
+        let (to_slack, to_pagerduty) = match status {
+            401 | 403 | 404 | 405 | 407 | 410 => ('U', 'U'),
+            408 | 425 | 429 => ('L', 'L'),
+            400 | 413 | 422 => ('S', 'R'),
+            _ => match status / 100 {
+                3 => ('U', 'U'),
+                4 => ('R', 'R'),
+                _ => ('L', 'L'),
+            },
+        };
+        let server = FaultServer::start(vec![Step::answer(status, "")]);
+        let seen = class(ask(&*slack(&server.at(HOOK)), "", LONG));
+        let (want, tries) = if to_slack == 'S' { ('R', 2) } else { (to_slack, 1) };
+        assert_eq!((seen, server.requests().len()), (want, tries), "Slack {status}");
+        assert_eq!(class(ask_pagerduty(Step::answer(status, ""))), to_pagerduty, "PagerDuty {status}");
+    }
+}
+
 #[test]
 fn a_redirect_is_followed_by_nobody_and_its_target_not_shown() {
     let elsewhere = FaultServer::start(vec![Step::answer(200, "ok")]);

@@ -289,3 +289,33 @@ fn every_sentence_of_the_operators_guide_is_one_that_a_program_says() {
     }
     assert!(sentences > 35, "{sentences}");
 }
+
+/// A heading as GitHub names it in a link.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+}
+
+#[test]
+fn every_link_of_the_guide_leads_to_a_page_and_a_heading_that_are_there() {
+    let pages = ["README.md", "alerts.md", "sandboxing.md", "monitoring.md"];
+    let text = |page: &str| document(&format!("deployment/{page}"));
+    let mut links = 0;
+    for page in pages {
+        let written = text(page);
+        for link in written.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {
+            if link.starts_with("https:") {
+                continue;
+            }
+            let (to, heading) = link.split_once('#').unwrap_or((link, ""));
+            let to = if to.is_empty() { page } else { to };
+            assert!(pages.contains(&to), "{page}: {link} leads out of what is installed");
+            let there = text(to);
+            let headings = there.lines().filter(|line| line.starts_with('#'));
+            let found = headings.map(|line| anchor(line.trim_start_matches('#').trim()));
+            assert!(heading.is_empty() || found.into_iter().any(|one| one == heading), "{page}: {link}");
+            links += 1;
+        }
+    }
+    assert!(links > 20, "{links}");
+}

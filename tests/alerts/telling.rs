@@ -1,6 +1,8 @@
 //! Who is told what on which night?
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::stage::{Stage, events, good_pagerduty, good_slack, pd_ok, texts};
 use crate::fault_server::{FaultServer, Request, Step};
@@ -44,7 +46,7 @@ fn an_incident_is_opened_by_each_failing_night_and_closed_once_by_the_night_that
     for part in ["--skip lane_overrides", "--only lane_overrides", "--standard", "--tag strict"] {
         stage.plms(part).expect_status(0).expect_stdout("partial");
     }
-    std::fs::copy(&stage.registry, stage.path("copy.db")).unwrap();
+    fs::copy(&stage.registry, stage.path("copy.db")).unwrap();
     stage.plms("--db copy.db").expect_status(0).expect_stdout("partial");
     assert_eq!(news(), [], "nobody is told of a part");
     // A setting makes a full run of it: all that it is to check was checked, and lane_overrides is not in it.
@@ -104,6 +106,23 @@ fn slack_hears_of_every_run_of_changes_or_of_failures_as_it_is_set() {
         assert_eq!(words(&texts(&slack.requests())), want, "{wish}");
         assert!(stage.pending().is_empty(), "what he need not hear is settled");
     }
+}
+
+#[test]
+fn mail_hears_of_every_failing_night_and_once_of_the_recovery() {
+    let mut stage = Stage::new();
+    let (script, inbox) = (stage.path("sendmail"), stage.path("inbox"));
+    fs::write(&script, format!("#!/bin/sh\ncat >>{}\n", inbox.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    stage.set("SENDMAIL", script.to_str().unwrap()).set("ALERT_EMAIL", "ops@example.org");
+    for rows in [0, 1, 1, 0, 0] {
+        stage.violate(rows);
+        stage.plms("run").expect_status(i32::from(rows > 0));
+    }
+    let inbox = fs::read_to_string(inbox).unwrap();
+    let subjects = inbox.lines().filter_map(|line| line.strip_prefix("Subject: [PLMS][test] Invariants "));
+    let words: Vec<_> = subjects.map(|subject| subject.split(" @ ").next().unwrap()).collect();
+    assert_eq!(words, ["FAIL", "FAIL", "OK (recovered)"], "{inbox}");
 }
 
 #[test]

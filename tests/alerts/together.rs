@@ -1,6 +1,7 @@
 //! What do two that deliver at once tell people?
 
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use super::stage::{Stage, texts};
 use crate::fault_server::{FaultServer, Step};
@@ -71,4 +72,30 @@ fn who_does_not_get_his_turn_within_his_budget_says_so_and_leaves_it_for_later()
     stage.slack(&good);
     stage.plms("alert flush").expect_status(0);
     assert_eq!(good.requests().len(), 2);
+}
+
+#[test]
+fn a_run_that_is_stopped_while_it_delivers_ends_at_once_and_keeps_its_verdict_and_its_alert() {
+    let slack = FaultServer::start(vec![Step::hang_before_answering()]);
+    let mut stage = Stage::new();
+    stage.slack(&slack).violate(1);
+    let run = start(&stage, "--deliver-budget 10min");
+    slack.wait_for(1);
+    let began = Instant::now();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(run.id().cast_signed()).unwrap(),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    let ended = run.wait_with_output().unwrap();
+    // Had it waited for the attempt to end, half a minute would be over.
+    assert!(began.elapsed() < Duration::from_secs(20));
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("slack was not told: stopped by a signal before it answered"), "{said}");
+    assert_eq!(stage.pending().len(), 1);
+    assert!(
+        !std::fs::read_to_string(stage.path("state/lock")).unwrap().contains('Z'),
+        "nobody takes it for dead"
+    );
 }

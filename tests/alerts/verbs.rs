@@ -1,5 +1,6 @@
 //! What do `alert`'s verbs, `status` and the metrics say of what waits?
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
@@ -241,6 +242,20 @@ fn without_word_from_systemd_the_dead_are_known_by_the_lock_file() {
     let told = texts(&slack.requests());
     assert_eq!(told.iter().filter(|text| text.contains("died and left no record")).count(), 2, "{told:#?}");
     assert!(told[4].contains("process 4194999, begun at 2025-11-07T07:00:00Z"), "{}", told[4]);
+}
+
+#[test]
+fn a_run_that_was_killed_after_it_had_left_its_record_is_told_as_what_it_found_and_not_as_dead() {
+    let slack = good_slack();
+    let mut stage = Stage::new();
+    stage.slack(&slack).violate(1);
+    finish(stage.command("run").env("INVOCATION_ID", DEAD)).expect_status(1);
+    for verb in ["run", "alert flush --failed-unit plms-invariants.service"] {
+        fs::write(stage.path("state/lock"), format!("4194999 2025-11-06T07:00:00Z {DEAD}\n")).unwrap();
+        stage.plms(verb);
+    }
+    let told = texts(&slack.requests());
+    assert!(told.len() == 2 && told.iter().all(|text| text.contains("Invariants FAIL @ ")), "{told:#?}");
 }
 
 #[test]
