@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wall = begin.elapsed().as_secs_f64() * 1e3;
     let cpu = (duration(usage.ru_utime)? + duration(usage.ru_stime)?).as_secs_f64() * 1e3;
     let exit = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -1 };
-    writeln!(std::io::stdout(), "{wall:.1} {cpu:.1} {} {exit}", usage.ru_maxrss)?;
+    writeln!(std::io::stdout(), "{wall:.2} {cpu:.2} {} {exit}", usage.ru_maxrss)?;
     Ok(())
 }
 
