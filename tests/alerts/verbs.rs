@@ -216,6 +216,19 @@ fn a_unit_that_died_without_a_record_is_told_once_and_one_that_left_one_is_not()
 }
 
 #[test]
+fn a_death_that_cannot_be_written_down_is_told_at_once() {
+    let slack = good_slack();
+    let mut stage = Stage::new();
+    stage.slack(&slack).set("STATE_DIR", "/proc/no-such-folder");
+    let mut command = stage.command("alert flush --failed-unit plms-invariants.service");
+    command.env("MONITOR_INVOCATION_ID", DEAD).env("MONITOR_SERVICE_RESULT", "exit-code");
+    command.env("MONITOR_EXIT_CODE", "exited").env("MONITOR_EXIT_STATUS", "3");
+    let seen = finish(&mut command).expect_status(2).expect_stdout("could not be written down");
+    let told = texts(&slack.requests());
+    assert!(told.len() == 1 && told[0].contains("exited with status 3 (exit-code)"), "{told:?}\n{seen:#}");
+}
+
+#[test]
 fn without_word_from_systemd_the_dead_are_known_by_the_lock_file() {
     let slack = good_slack();
     let mut stage = Stage::new();
