@@ -49,8 +49,12 @@ audit: ## Licences and known vulnerabilities of what we depend on (installs carg
 	cargo deny check
 
 .PHONY: bench
-bench: build ## The figures of BENCHMARKS.md (long; registries are kept in target/bench)
-	@for bench in benches/*.sh; do "$$bench" $(target)/bench; done
+bench: build ## The figures of BENCHMARKS.md (long; probes only as root; registries are kept in target/bench)
+	benches/invariants.sh $(target)/bench
+	benches/alerts.sh
+	cargo build --release --locked --example measure
+	@if [ "$$(id -u)" = 0 ]; then tests/real/sandbox -- benches/probes.sh $(target)/release; \
+	else echo 'make bench: the probes are measured beside a private systemd, which needs root'; fi
 
 .PHONY: fresh
 fresh: ## `make demo` and `make test` in an empty Debian 12 (root; needs mmdebstrap)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! probe:       argv → Args → (Target, Limits) → Observation | ObserveError → Verdict → Report → { .prom, stdout, exit status }
-//! invariants:  argv → Args → Catalogue → Snapshot → Vec<Evaluation> → Verdict → Report → { log, state, .prom, stdout, exit status }
+//! invariants:  argv → Args → Catalogue → Snapshot → Vec<Evaluation> → Verdict → Report → { Option<Notice> → outbox → Vec<Delivery>, log, state, .prom, stdout, exit status }
 //! ```
 //!
 //! Arrows point one way: `bin → run → {observe, emit} → {report, verdict}`.

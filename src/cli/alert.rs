@@ -19,12 +19,21 @@ pub enum Deliver {
 /// What to do about alerts.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum AlertVerb {
-    /// Send a marked test through each configured channel, and print what the far end said
+    /// Send a marked test through each configured channel, and print what the far end said; OK where all took it,
+    /// CRITICAL where one did not, UNKNOWN where none is configured
     Test(TestFlags),
     /// Deliver everything that waits, now; CRITICAL where something still waits afterwards
     Flush(FlushFlags),
     /// Print what waits, for which channel, since when and why
     Pending,
+}
+
+impl AlertVerb {
+    /// Whether people may have to hear of a check that could not even begin.
+    #[must_use]
+    pub fn tells_of_a_failed_unit(&self) -> bool {
+        matches!(self, Self::Flush(FlushFlags { failed_unit: Some(_), dry_run: false, .. }))
+    }
 }
 
 /// Flags of `alert test`.

@@ -11,6 +11,7 @@ mod secret;
 mod settings;
 mod shown;
 mod state_dir;
+mod usable;
 
 use std::path::PathBuf;
 

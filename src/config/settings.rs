@@ -61,6 +61,8 @@ pub struct Settings {
     pub deliver_budget: Setting<Duration>,
     /// What an operator would want to know.
     pub notes: Vec<String>,
+    /// Why all this is only what is left of refused settings; see [`Settings::load_usable`].
+    pub refused: Option<String>,
     /// Keys of the env file that mean nothing, with their lines.
     pub unknown_keys: Vec<(String, usize)>,
     found: Found,
@@ -122,6 +124,7 @@ impl Settings {
             invariant_tags: found.text("INVARIANT_TAGS")?.map_or_else(Vec::new, |s| words(&s.value)),
             deliver_budget: found.deliver_budget()?,
             notes,
+            refused: None,
             unknown_keys,
             secrets: found.secrets(var)?,
             found,

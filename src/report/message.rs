@@ -74,7 +74,7 @@ pub(super) fn seen(matter: &Matter, turn: Turn, notice: &Notice) -> String {
     let since = failing_since(matter.failing_since, notice.at);
     let news = match turn {
         Turn::New if since.starts_with(',') => "",
-        Turn::New => "; new",
+        Turn::New => "; not told before",
         Turn::Changed => "; changed",
         _ => "",
     };

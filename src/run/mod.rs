@@ -28,7 +28,12 @@ pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
     if let Verb::Demo(flags) = verb {
         return verbs::demo(common, flags, now, out);
     }
-    let settings = match Settings::load(&common.settings(), &|name| std::env::var_os(name)) {
+    let (flags, var) = (common.settings(), |name: &str| std::env::var_os(name));
+    let loaded = match verb {
+        Verb::Alert(verb) if verb.tells_of_a_failed_unit() => Settings::load_usable(&flags, &var),
+        _ => Settings::load(&flags, &var),
+    };
+    let settings = match loaded {
         Ok(settings) => settings,
         Err(error) => return verbs::say_unknown(&error.to_string(), common.is_json(), out),
     };

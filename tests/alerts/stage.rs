@@ -24,6 +24,8 @@ const PD_OK: &str = r#"{"status":"success","message":"Event processed","dedup_ke
 pub struct Stage {
     pub folder: TempDir,
     pub registry: PathBuf,
+    /// What every program reads.
+    pub env_file: PathBuf,
     vars: BTreeMap<String, String>,
 }
 
@@ -43,7 +45,7 @@ impl Stage {
         let folder = tempfile::tempdir_in(place).unwrap();
         let plan = Plan { passports: Passports::None, ..Plan::new(folder.path().join("installation"), 0) };
         let registry = generate(&plan).unwrap().registry;
-        let stage = Self { registry, folder, vars: BTreeMap::new() };
+        let stage = Self { registry, folder, env_file: "/dev/null".into(), vars: BTreeMap::new() };
         for name in ["state", "logs", "textfile"] {
             fs::create_dir(stage.path(name)).unwrap();
         }
@@ -116,7 +118,7 @@ impl Stage {
     /// The program, with nothing of the tester's own settings.
     pub fn command(&self, line: &str) -> Command {
         let mut command = program(PROGRAM, self.folder.path());
-        command.args(line.split_whitespace()).args(["--env-file", "/dev/null"]);
+        command.args(line.split_whitespace()).arg("--env-file").arg(&self.env_file);
         command.env("DB_PATH", &self.registry).env("SENDMAIL", "/nowhere").env("HOME", self.folder.path());
         for (variable, name) in [("STATE_DIR", "state"), ("LOG_DIR", "logs"), ("TEXTFILE_DIR", "textfile")] {
             command.env(variable, self.path(name));

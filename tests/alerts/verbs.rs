@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::common::finish;
 use super::stage::{HOOK, PROGRAM, Stage, events, good_pagerduty, good_slack, library, texts};
-use crate::fault_server::{FaultServer, Step};
+use crate::fault_server::{FaultServer, Request, Step};
 
 const DEAD: &str = "00112233445566778899aabbccddeeff";
 
@@ -269,6 +269,42 @@ fn a_run_that_was_killed_after_it_had_left_its_record_is_told_as_what_it_found_a
     }
     let told = texts(&slack.requests());
     assert!(told.len() == 2 && told.iter().all(|text| text.contains("Invariants FAIL @ ")), "{told:#?}");
+}
+
+/// Nothing was checked that night, and nobody else would say so: the delivery does, by what else is set.
+#[test]
+fn settings_by_which_a_run_is_refused_are_told_by_the_delivery() {
+    for (broken, why) in [
+        ("ENV_NAME=a b\n", "broken.env:1: "),
+        ("DB_PATH='${REGISTRY}'\n", "DB_PATH (broken.env:1) still holds an unexpanded variable"),
+        ("SLACK_NOTIFY=sometimes\n", "SLACK_NOTIFY (broken.env:1) must be "),
+    ] {
+        let slack = good_slack();
+        let mut stage = Stage::new();
+        stage.slack(&slack);
+        stage.env_file = stage.path("broken.env");
+        fs::write(&stage.env_file, broken).unwrap();
+        let command = |line: &str| {
+            let mut command = stage.command(line);
+            command.env_remove("DB_PATH").env("MONITOR_INVOCATION_ID", DEAD);
+            command.env("MONITOR_SERVICE_RESULT", "exit-code").env("MONITOR_EXIT_CODE", "exited");
+            finish(command.env("MONITOR_EXIT_STATUS", "3"))
+        };
+        command("run").expect_status(3).expect_stdout("broken.env:1");
+        assert_eq!(slack.requests().len(), 0);
+        // What is refused there is no more than said here, and that it was told makes it no better.
+        for _ in 0..2 {
+            let seen = command("alert flush --failed-unit plms-invariants.service").expect_status(3);
+            seen.expect_stdout("broken.env:1");
+        }
+        let told: Vec<_> = slack.requests().iter().map(Request::text).collect();
+        let [told] = &told[..] else { panic!("{broken}: not once: {told:#?}") };
+        let why = why.replace("broken.env", &stage.env_file.display().to_string());
+        assert!(told.contains("exited with status 3 (exit-code)") && told.contains(&why), "{told}");
+        // Whoever asks for it by hand is told to mend them first.
+        command("alert flush").expect_status(3);
+        command("alert pending").expect_status(3);
+    }
 }
 
 #[test]

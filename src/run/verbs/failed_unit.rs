@@ -34,11 +34,13 @@ pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<(),
         host: &short_host_name(),
         invocation_id: &invocation,
     };
+    let refused = asked.settings.refused.as_deref();
     let sentence = format!(
-        "{}: the check died and left no record: {unit} {}; see journalctl -u {unit} \
+        "{}: the check died and left no record: {unit} {}{}; see journalctl -u {unit} \
          _SYSTEMD_INVOCATION_ID={invocation}",
         subject.env,
-        how(result.as_deref(), text("MONITOR_EXIT_CODE").as_deref(), text("MONITOR_EXIT_STATUS").as_deref(),)
+        how(result.as_deref(), text("MONITOR_EXIT_CODE").as_deref(), text("MONITOR_EXIT_STATUS").as_deref(),),
+        refused.map_or_else(String::new, |why| format!("; its settings are refused: {why}"))
     );
     outbox.put(&notice::died(&subject, &sentence, asked.now)).map(drop).map_err(|error| error.to_string())
 }
