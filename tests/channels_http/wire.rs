@@ -75,7 +75,9 @@ fn an_answer_that_breaks_off_is_no_answer() {
     for (step, beginning) in broken {
         for answer in [ask_slack(step.clone()), ask_pagerduty(step.clone())] {
             let Answer::Later { why, after: None } = &answer else { panic!("{step:?}: {answer:?}") };
-            assert!(why.starts_with(beginning), "{step:?}: {why}");
+            // A reset may come before the client knows that it is connected.
+            let is_early = !step.reads() && why == "cannot reach 127.0.0.1: connection reset by peer";
+            assert!(why.starts_with(beginning) || is_early, "{step:?}: {why}");
             assert!(!why.contains("os error") && !why.contains("error sending"), "{why}");
         }
     }

@@ -127,7 +127,8 @@ impl Step {
         Self::new(true, bytes, end)
     }
 
-    pub(super) fn reads(&self) -> bool {
+    /// Whether it waits for a request.
+    pub fn reads(&self) -> bool {
         self.reads
     }
 
