@@ -72,7 +72,7 @@ listener=$!
 until [[ -s $place/port ]]; do :; done
 hang=127.0.0.1:$(cat "$place/port")
 rm -rf "$place/state" "$place/waiting" && mkdir "$place/state"
-"$PROGRAM" demo --runs 200 --keep "$place/demo" >/dev/null || true
+"$PROGRAM" demo --runs 200 --keep "$place/demo" >/dev/null
 dead() {
     run SLACK_WEBHOOK_URL=http://127.0.0.1:9/x PD_ROUTING_KEY=0123456789abcdef0123456789abcdef \
         PD_EVENTS_URL="http://$hang/x" ALERT_EMAIL=ops@example.org SMTP_URL="smtp://$hang" \
