@@ -286,6 +286,38 @@ fn json_and_explanation_hold_what_the_plugin_text_says() {
 }
 
 #[test]
+fn what_nobody_asked_for_is_not_shown_and_what_is_shown_is_what_systemd_said() {
+    let now = micros(Duration::ZERO);
+    let truths = [
+        ("Result", Value::Text("exit-code".into())),
+        ("ExecMainCode", Value::Number(2)),
+        ("ExecMainStatus", Value::Number(9)),
+        ("NeedDaemonReload", Value::Truth(true)),
+    ];
+    let job = truths.into_iter().fold(service(now - HOUR), |job, (name, value)| job.with(name, value));
+    let fake = FakeSystemd::of(timer(now - HOUR, now + HOUR), job);
+    for (name, path) in PROBES {
+        let seen = fake.ask(path, &["-u", "job", "-o", "json"]);
+        let json: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
+        let job = json["units"][0]["observation"]["job"].as_object().unwrap();
+        let said: [(&str, serde_json::Value); 6] = [
+            ("Result", "exit-code".into()),
+            ("ExecMainCode", 2.into()),
+            ("ExecMainStatus", 9.into()),
+            ("NeedDaemonReload", true.into()),
+            ("ConditionResult", true.into()),
+            ("AssertResult", true.into()),
+        ];
+        let shown: Vec<_> = said.iter().filter(|(key, _)| job.contains_key(*key)).collect();
+        assert!(!shown.is_empty(), "{name}: {job:?}");
+        for (key, value) in shown {
+            assert_eq!(&job[*key], value, "{name}: {key}");
+        }
+        assert!(!job.values().any(serde_json::Value::is_null), "{name}: {job:?}");
+    }
+}
+
+#[test]
 fn a_probe_holds_none_of_the_runners_code_and_no_table_of_zones() {
     // What is told to a debugger names every crate that shares an object file with ours: it is no code.
     let folder = tempfile::tempdir().unwrap();

@@ -35,14 +35,14 @@ fn job(in_states: [&str; 3], result: &str, code: i32, status: i32) -> Job {
     let has_run = code != 0;
     Job {
         unit: unit(in_states),
-        result: result.into(),
+        result: Some(result.into()),
         exec_main_start: has_run.then(|| ago(7260)),
         exec_main_exit: has_run.then(|| ago(7200)),
-        exec_main_code: code,
-        exec_main_status: status,
-        condition_result: true,
+        exec_main_code: Some(code),
+        exec_main_status: Some(status),
+        condition_result: Some(true),
         condition: Some(ago(7260)),
-        assert_result: true,
+        assert_result: Some(true),
         assert: Some(ago(7260)),
         ..Job::default()
     }
@@ -62,15 +62,15 @@ fn judge_exit(job: Job) -> (State, &'static str) {
 fn every_way_to_end_has_its_state_and_reason() {
     use State::{Critical, Ok, Unknown};
     let skipped = |mut job: Job| {
-        (job.condition_result, job.exec_main_exit) = (false, None);
+        (job.condition_result, job.exec_main_exit) = (Some(false), None);
         job
     };
     let asserted = |mut job: Job| {
-        (job.assert_result, job.exec_main_exit) = (false, None);
+        (job.assert_result, job.exec_main_exit) = (Some(false), None);
         job
     };
     let accepted = |job: Job| Job { accepts_ending: Some(true), ..job };
-    let never = |job: Job| Job { condition: None, condition_result: false, assert: None, ..job };
+    let never = |job: Job| Job { condition: None, condition_result: Some(false), assert: None, ..job };
     let running = |sub| {
         let mut job = job(["loaded", "activating", sub], "success", 0, 0);
         job.unit.inactive_exit = Some(ago(60));
@@ -152,7 +152,7 @@ prop_compose! {
         sub in word(&["dead", "waiting", "running", "elapsed", "failed", "start", "exited", "auto-restart"]),
         file in prop::option::of(word(&["enabled", "disabled", "static", "transient", "generated"])),
         is_wanted: Option<bool>,
-        need_daemon_reload: bool,
+        need_daemon_reload: Option<bool>,
         job in 0_u32..2,
         stamps in prop::array::uniform3(prop::option::of(any_stamp())),
     ) -> Unit {
@@ -167,11 +167,11 @@ prop_compose! {
 prop_compose! {
     fn any_job()(
         unit in any_unit(),
-        result in word(&["success", "success", "exit-code", "signal", "timeout", "exec-condition", "start-limit-hit"]),
+        result in prop::option::of(word(&["success", "success", "exit-code", "signal", "timeout", "exec-condition", "start-limit-hit"])),
         stamps in prop::array::uniform4(prop::option::of(any_stamp())),
         handoff in prop::option::of(prop::option::of(any_stamp())),
-        code in -1_i32..5, status in prop_oneof![Just(0), any::<i32>()],
-        condition_result: bool, assert_result: bool, accepts_ending: Option<bool>,
+        code in prop::option::of(-1_i32..5), status in prop::option::of(prop_oneof![Just(0), any::<i32>()]),
+        condition_result: Option<bool>, assert_result: Option<bool>, accepts_ending: Option<bool>,
     ) -> Job {
         Job {
             unit, result, exec_main_start: stamps[0], exec_main_exit: stamps[1], exec_main_handoff: handoff,
@@ -210,8 +210,8 @@ proptest! {
             let job = &seen.job;
             prop_assert_eq!(&job.unit.load_state, "loaded");
             let is_running = verdict.reason().0 == "running";
-            prop_assert!(is_running || (job.result == "success" && job.exec_main_exit.is_some() && job.skipped().is_none()));
-            prop_assert!(is_running || job.exec_main_status == 0 || job.accepts_ending == Some(true));
+            prop_assert!(is_running || (job.result.as_deref() == Some("success") && job.exec_main_exit.is_some() && job.skipped().is_none()));
+            prop_assert!(is_running || job.exec_main_status == Some(0) || job.accepts_ending == Some(true));
         }
     }
 

@@ -217,7 +217,7 @@ impl ProbeReport {
             for Ruling { state, reason, sentence } in &unit.verdict.rulings {
                 let _ = writeln!(text, "  {} ({reason}): {}", state.word(), one_line(sentence));
             }
-            text.push_str("what was seen:\n");
+            text.push_str("what was seen (all that was asked for and is on record):\n");
             explain(&mut text, "", &unit.observation);
         }
         text

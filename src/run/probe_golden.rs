@@ -45,13 +45,13 @@ fn job(name: &str, status: i32) -> Job {
             if is_well { "inactive" } else { "failed" },
             if is_well { "dead" } else { "failed" },
         ),
-        result: if is_well { "success" } else { "exit-code" }.into(),
+        result: Some(if is_well { "success" } else { "exit-code" }.into()),
         exec_main_start: Some(at("2026-11-23T07:00:00Z")),
         exec_main_exit: Some(at("2026-11-23T07:03:00Z")),
-        exec_main_code: 1,
-        exec_main_status: status,
-        condition_result: true,
-        assert_result: true,
+        exec_main_code: Some(1),
+        exec_main_status: Some(status),
+        condition_result: Some(true),
+        assert_result: Some(true),
         ..Job::default()
     }
 }

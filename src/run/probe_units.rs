@@ -203,10 +203,12 @@ fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock, show: &Show) -> Un
     let observation = exit::Observation { job, timers: seen.timers, boot: seen.boot };
     let verdict = exit::judge(&observation, limits, now);
     let job = &observation.job;
-    let has_status = job.exec_main_exit.is_some() && job.exec_main_code == 1;
-    let status = has_status.then_some(job.exec_main_status);
-    let result =
-        Metric { family: "plms_service_result", label: Some(("result", job.result.clone())), value: 1.0 };
+    let status = job.exit_status().filter(|_| job.exec_main_exit.is_some());
+    let result = job.result.clone().map(|result| Metric {
+        family: "plms_service_result",
+        label: Some(("result", result)),
+        value: 1.0,
+    });
     let has_result =
         job.unit.load_state == "loaded" && verdict.reason().0 != "running" && job.exec_main_exit.is_some();
     UnitReport {
@@ -228,7 +230,7 @@ fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock, show: &Show) -> Un
         },
         metrics: metric("plms_service_exit_status", status.map(f64::from))
             .into_iter()
-            .chain(has_result.then_some(result))
+            .chain(result.filter(|_| has_result))
             .collect(),
         observation: show(&|| json!({ "job": observation.job, "timers": observation.timers })),
     }

@@ -21,8 +21,8 @@ pub struct Clock {
 pub struct Stamp {
     /// What the wall showed then.
     pub realtime: DateTime<Utc>,
-    /// `CLOCK_MONOTONIC` then; `None`: not in this boot. Seconds in JSON.
-    #[serde(serialize_with = "maybe_seconds")]
+    /// `CLOCK_MONOTONIC` then; `None`: not in this boot, or not asked for. Seconds in JSON.
+    #[serde(serialize_with = "maybe_seconds", skip_serializing_if = "Option::is_none")]
     pub monotonic: Option<Duration>,
 }
 

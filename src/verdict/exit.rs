@@ -94,7 +94,7 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
     if let Some(ruling) = limits.nagios_status.then(|| rule_nagios_status(job, who, &ended)).flatten() {
         return ruling;
     }
-    if job.result == "success" || job.result == "exec-condition" {
+    if matches!(job.result.as_deref(), Some("success" | "exec-condition")) {
         if let Some(by) = job.skipped() {
             let sentence = format!("{who} was skipped: {by}; that is no run");
             return Ruling::new(limits.never_run, "skipped", sentence);
@@ -104,10 +104,8 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
             return Ruling::new(State::Critical, "failed", sentence);
         }
         return match job.exec_main_exit {
-            Some(_) if job.exec_main_code == 1 && job.exec_main_status == 0 => {
-                Ruling::ok(format!("{who} succeeded{ended}"))
-            }
-            Some(_) if job.exec_main_code == 0 => Ruling::new(
+            Some(_) if job.exit_status() == Some(0) => Ruling::ok(format!("{who} succeeded{ended}")),
+            Some(_) if !job.has_ending() => Ruling::new(
                 State::Unknown,
                 "no-answer",
                 format!("{who} ended{ended}, and how is not on record"),
@@ -131,7 +129,8 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
         };
     }
     let Some((reason, sentence)) = job.failure() else {
-        let sentence = format!("{who} ended with a result that this probe does not know: '{}'", job.result);
+        let result = job.result.as_deref().unwrap_or_default();
+        let sentence = format!("{who} ended with a result that this probe does not know: '{result}'");
         return Ruling::new(State::Unknown, "unknown-word", sentence);
     };
     Ruling::new(State::Critical, reason, format!("{who} {sentence}{}", ago(&ended)))
@@ -142,19 +141,21 @@ fn ago(ended: &str) -> String {
 }
 
 fn rule_nagios_status(job: &Job, who: &str, ended: &str) -> Option<Ruling> {
-    let accepted = matches!(job.result.as_str(), "exit-code" | "success");
-    let state = match (job.exec_main_code, job.exec_main_status) {
-        (1, 1) if accepted => State::Warning,
-        (1, 2) if accepted => State::Critical,
-        (1, 3) if accepted => State::Unknown,
+    if !matches!(job.result.as_deref(), Some("exit-code" | "success")) {
+        return None;
+    }
+    let status = job.exit_status()?;
+    let state = match status {
+        1 => State::Warning,
+        2 => State::Critical,
+        3 => State::Unknown,
         _ => return None,
     };
     // A condition that was not met later than that run leaves its status where it was.
     if job.skipped().is_some() {
         return None;
     }
-    let sentence =
-        format!("{who} reported {} (exit status {}){}", state.word(), job.exec_main_status, ago(ended));
+    let sentence = format!("{who} reported {} (exit status {status}){}", state.word(), ago(ended));
     Some(Ruling::new(state, "exit-code", sentence))
 }
 

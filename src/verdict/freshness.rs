@@ -122,7 +122,8 @@ fn newest(seen: &Observation, limits: &Limits) -> Option<Evidence> {
         Basis::Start => job.started(),
         Basis::Finish => job.finished(),
         Basis::Success => {
-            job.finished().filter(|_| job.result == "success" && job.unit.active_state != "failed")
+            let is_success = job.result.as_deref() == Some("success") && job.unit.active_state != "failed";
+            job.finished().filter(|_| is_success)
         }
     });
     let in_file = seen.recorded.as_ref().and_then(|run| match limits.basis {
@@ -211,7 +212,7 @@ fn rule_no_run(seen: &Observation, limits: &Limits, now: &Clock) -> Ruling {
     } else if limits.basis == Basis::Success && job.finished().is_some() {
         let sentence = format!("{} has no success on record: its last run did not succeed", seen.name);
         Ruling::new(limits.never_run, "no-success", sentence)
-    } else if job.exec_main_start.is_some() || job.result != "success" {
+    } else if job.exec_main_start.is_some() || job.result.as_deref() != Some("success") {
         let sentence = format!("{} was started, and its main process never ran", seen.name);
         Ruling::new(limits.never_run, "never-run", sentence)
     } else {

@@ -9,7 +9,7 @@ use super::duration::human;
 use super::exit_names;
 use super::unit::Unit;
 
-/// A service as systemd shows it; names are systemd's own.
+/// A service as systemd shows it; names are systemd's own. As in [`Unit`], what is not known is not shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Job {
@@ -17,32 +17,46 @@ pub struct Job {
     #[serde(flatten)]
     pub unit: Unit,
     /// `success`, `exit-code`, …: an open set. `success` also where nothing ever ran.
-    pub result: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
     /// When the main process was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_main_start: Option<Stamp>,
     /// When the main process ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_main_exit: Option<Stamp>,
     /// From systemd 256: when the main process became the job's own program; the outer `None`: older.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_main_handoff: Option<Option<Stamp>>,
     /// 0 none, 1 exited, 2 killed, 3 dumped core.
-    pub exec_main_code: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec_main_code: Option<i32>,
     /// An exit status, or a signal where the code says so.
-    pub exec_main_status: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exec_main_status: Option<i32>,
     /// Where it ended otherwise than with 0: whether the unit's settings make that a success.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accepts_ending: Option<bool>,
     /// Whether the last start's conditions were met; says nothing without its time.
-    pub condition_result: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition_result: Option<bool>,
     /// When they were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<Stamp>,
     /// As for conditions.
-    pub assert_result: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assert_result: Option<bool>,
     /// As for conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub assert: Option<Stamp>,
     /// `ConditionPathExists=/some/file`, …: what was not met at the last start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<String>,
     /// `ExecStartPre=/some/command: exit status 7`: what failed beside the main process.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_command: Option<String>,
     /// The units that start it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub triggered_by: Vec<String>,
 }
 
@@ -79,14 +93,14 @@ impl Job {
             let unmet = self.unmet.join(", ");
             if unmet.is_empty() { format!("{kind} was not met") } else { format!("{unmet} was not met") }
         };
-        if self.result == "exec-condition" {
+        if self.result.as_deref() == Some("exec-condition") {
             return Some("its ExecCondition said no".into());
         }
         // Without its time, a false result is the default of a unit that never started.
-        if self.condition.is_some() && !self.condition_result {
+        if self.condition.is_some() && self.condition_result != Some(true) {
             return Some(by("a condition"));
         }
-        (self.assert.is_some() && !self.assert_result).then(|| by("an assertion"))
+        (self.assert.is_some() && self.assert_result != Some(true)).then(|| by("an assertion"))
     }
 
     /// When the main process of the last run ended, where it really was the job's own program.
@@ -103,21 +117,32 @@ impl Job {
 
     fn main_process_ran(&self) -> bool {
         if let Some(handoff) = self.exec_main_handoff {
-            return handoff.is_some() || self.exec_main_code == 0;
+            return handoff.is_some() || !self.has_ending();
         }
         // Before 256 the statuses by which systemd says that it could not start it are all there is.
-        let is_refused = self.exec_main_code == 1 && exit_names::is_not_started(self.exec_main_status);
-        !(is_refused && self.result == "exit-code")
+        let is_refused = self.exit_status().is_some_and(exit_names::is_not_started);
+        !(is_refused && self.result.as_deref() == Some("exit-code"))
+    }
+
+    /// With what status the last run's main process exited by itself.
+    #[must_use]
+    pub fn exit_status(&self) -> Option<i32> {
+        self.exec_main_status.filter(|_| self.exec_main_code == Some(1))
+    }
+
+    /// Whether it is on record how the main process ended.
+    #[must_use]
+    pub fn has_ending(&self) -> bool {
+        self.exec_main_code.is_some_and(|code| code != 0)
     }
 
     /// How the last run ended, as systemd names it: `exit status 203/EXEC`, `killed by SIGKILL`.
     #[must_use]
     pub fn ending(&self) -> String {
-        let status = self.exec_main_status;
-        match self.exec_main_code {
-            1 => format!("exit status {}", exit_names::exit_status(status)),
-            2 => format!("killed by {}", exit_names::signal(status)),
-            3 => format!("dumped core on {}", exit_names::signal(status)),
+        match self.exec_main_code.zip(self.exec_main_status) {
+            Some((1, status)) => format!("exit status {}", exit_names::exit_status(status)),
+            Some((2, signal)) => format!("killed by {}", exit_names::signal(signal)),
+            Some((3, signal)) => format!("dumped core on {}", exit_names::signal(signal)),
             _ => "no main process".into(),
         }
     }
@@ -136,15 +161,15 @@ impl Job {
     #[must_use]
     pub fn failure(&self) -> Option<(&'static str, String)> {
         let beside = |otherwise: &str| self.failed_command.clone().unwrap_or_else(|| otherwise.to_owned());
-        Some(match self.result.as_str() {
-            "exit-code" if self.exec_main_code == 0 => {
+        Some(match self.result.as_deref()? {
+            "exit-code" if !self.has_ending() => {
                 ("exit-code", format!("failed before its main process: {}", beside("ExecStartPre failed")))
             }
-            "exit-code" if self.exec_main_code == 1 && self.exec_main_status == 0 => {
+            "exit-code" if self.exit_status() == Some(0) => {
                 ("exit-code", format!("failed after its main process: {}", beside("ExecStartPost failed")))
             }
             "exit-code" => ("exit-code", format!("failed: {}", self.ending())),
-            "signal" if self.exec_main_code == 0 => {
+            "signal" if !self.has_ending() => {
                 ("signal", format!("failed before its main process: {}", beside("killed by a signal")))
             }
             "signal" => ("signal", format!("failed: {}", self.ending())),

@@ -30,11 +30,13 @@ pub struct Timer {
     /// `success`, or what made the timer fail: an open set.
     pub result: String,
     /// The next elapse of its calendar.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_realtime: Option<DateTime<Utc>>,
     /// The next elapse that counts from an event.
-    #[serde(serialize_with = "maybe_seconds")]
+    #[serde(serialize_with = "maybe_seconds", skip_serializing_if = "Option::is_none")]
     pub next_monotonic: Option<Duration>,
     /// When it last started its unit; no monotonic time: read from the stamp file of a persistent timer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_trigger: Option<Stamp>,
     /// Normalized calendar expressions.
     pub calendar: Vec<String>,

@@ -7,6 +7,8 @@ use super::ruling::Ruling;
 use super::state::State;
 
 /// What every unit tells of itself; names are systemd's own (org.freedesktop.systemd1(5)).
+///
+/// A field without a value was not asked for, or systemd has nothing on record; it is not shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Unit {
@@ -15,6 +17,7 @@ pub struct Unit {
     /// `loaded`, `not-found`, `masked`, …: an open set.
     pub load_state: String,
     /// Systemd's own sentence where it is not loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub load_error: Option<String>,
     /// `active`, `inactive`, `failed`, …: an open set.
     pub active_state: String,
@@ -23,16 +26,22 @@ pub struct Unit {
     /// Id of a queued job; 0: none.
     pub job: u32,
     /// `enabled`, `static`, …: an open set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unit_file_state: Option<String>,
     /// A unit of systemd's starts it: at boot, most likely.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_wanted: Option<bool>,
     /// Its file changed on disk since systemd read it.
-    pub need_daemon_reload: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub need_daemon_reload: Option<bool>,
     /// When it last became active; a oneshot never does.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub active_enter: Option<Stamp>,
     /// When its activation last began.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_exit: Option<Stamp>,
     /// When it last ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_enter: Option<Stamp>,
 }
 
@@ -116,6 +125,6 @@ impl Unit {
     pub fn reload_ruling(&self) -> Option<Ruling> {
         let sentence =
             format!("{} changed on disk; systemd goes by the old one until systemctl daemon-reload", self.id);
-        self.need_daemon_reload.then(|| Ruling::new(State::Warning, "needs-reload", sentence))
+        (self.need_daemon_reload == Some(true)).then(|| Ruling::new(State::Warning, "needs-reload", sentence))
     }
 }
