@@ -30,6 +30,9 @@ run() {
   echo "$seen"
 }
 
+# Nanoseconds that systemd has computed since it came up: what answering took from it, no probe can be faster.
+systemd_spent() { cut -d ' ' -f 1 /proc/1/schedstat; }
+
 # row TITLE PAIRS PROGRAM UNIT… [-- UNIT…]: behind `--` what only `systemctl show` must be told, because the
 # probe finds it by itself.
 row() {
@@ -42,14 +45,12 @@ row() {
   done
   for ((nth = 0; nth < count; nth++)); do
     # Whoever comes second meets warmer caches: they take turns at that, too.
-    if ((nth % 2)); then
-      ours=$(run "$program" "${flags[@]}")
-      theirs=$(run systemctl show "${shown[@]}")
-    else
-      theirs=$(run systemctl show "${shown[@]}")
-      ours=$(run "$program" "${flags[@]}")
-    fi
-    echo "$theirs $ours"
+    ((nth % 2)) || theirs=$(run systemctl show "${shown[@]}")
+    before=$(systemd_spent)
+    ours=$(run "$program" "${flags[@]}")
+    after=$(systemd_spent)
+    ((nth % 2)) && theirs=$(run systemctl show "${shown[@]}")
+    echo "$theirs $ours $((after - before))"
   done | awk -v title="$title" '
     function median(values, count,   i, j, value) {
       for (i = 2; i <= count; i++) {
@@ -59,15 +60,16 @@ row() {
       }
       return values[int((count + 1) / 2)]
     }
-    { theirs[NR] = $1; ours[NR] = $5; ratio[NR] = $5 / $1; if ($7 > resident) resident = $7 }
+    { theirs[NR] = $1; ours[NR] = $5; ratio[NR] = $5 / $1; systemd[NR] = $9 / 1e6 }
+    $7 > resident { resident = $7 }
     END {
-      printf "| %s | %.1f ms | %.1f ms | %.2f | %d KiB |\n", title, median(theirs, NR), median(ours, NR),
-        median(ratio, NR), resident
+      printf "| %s | %.1f ms | %.1f ms | %.1f ms | %.2f | %d KiB |\n", title, median(theirs, NR),
+        median(ours, NR), median(systemd, NR), median(ratio, NR), resident
     }'
 }
 
-echo '| | `systemctl show` | probe | ratio | resident |'
-echo '|---|---|---|---|---|'
+echo '| | `systemctl show` | probe | systemd answering it | ratio | resident |'
+echo '|---|---|---|---|---|---|'
 for probe in timer exit freshness; do
   units=("${services[@]}")
   [[ $probe == timer ]] && units=("${timers[@]}")

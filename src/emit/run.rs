@@ -198,7 +198,7 @@ fn restate(
 ) {
     let (Some(folder), Some(in_db)) = (targets.state, in_db) else { return };
     let is_told = in_db.recorded.notice.is_some() && in_db.findings != report.findings.len();
-    if in_db.state == report.state() && !is_told {
+    if in_db.state == report.state() && !is_told && in_db.recorded.aside.is_none() {
         return;
     }
     let log = outputs.log.clone();

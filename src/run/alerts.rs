@@ -14,8 +14,8 @@ use crate::emit::channels;
 use crate::emit::deliver::deliver;
 use crate::emit::lock::Unfinished;
 use crate::emit::run::Outputs;
+use crate::emit::state::StateError;
 use crate::emit::state::outbox::Outbox;
-use crate::emit::state::{Aside, StateError};
 use crate::emit::textfile;
 use crate::plain::plain;
 use crate::report;
@@ -125,17 +125,17 @@ pub fn write_metrics(settings: &Settings) -> Option<Finding> {
 }
 
 /// Writes down that earlier runs were started and left no record, once each. Where that cannot be done it
-/// is tried again by the next run. A state that had to be set aside for it is for the caller to tell.
+/// is tried again by the next run. A state that had to be set aside for it is told by whoever records a run.
 pub fn note_deaths(
     settings: &Settings,
     unfinished: &[Unfinished],
     host: &str,
     now: DateTime<Utc>,
-) -> Result<Option<Aside>, StateError> {
+) -> Result<(), StateError> {
     if unfinished.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
-    let (outbox, aside) = Outbox::open(&settings.state_dir.value, now)?;
+    let (outbox, _) = Outbox::open(&settings.state_dir.value, now)?;
     let db_path = settings.registry().display().to_string();
     for run in unfinished {
         if outbox.knows(run)? {
@@ -153,7 +153,7 @@ pub fn note_deaths(
         );
         outbox.put(&report::notice::died(&subject, &sentence, now))?;
     }
-    Ok(aside)
+    Ok(())
 }
 
 /// People should have heard within this time: a network that was away for a while is no alarm.

@@ -86,10 +86,7 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
         && alerts::tells(flags, asked.settings)
     {
         match alerts::note_deaths(asked.settings, folder.unfinished(), &host, asked.now) {
-            Ok(aside) => {
-                folder.reported();
-                findings.extend(aside.map(|aside| aside.finding()));
-            }
+            Ok(()) => folder.reported(),
             Err(error) => {
                 let sentence = format!("that an earlier check died could not be written down: {error}");
                 findings.push(Finding::new(State::Unknown, sentence));

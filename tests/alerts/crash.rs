@@ -27,7 +27,7 @@ fn nights(stage: &Stage, rows: &[u32]) {
 }
 
 /// `alert flush` killed at every step over a copy of the state; then it is called again.
-fn kill_each_flush(stage: &mut Stage, what: &str, nights: &[&str]) {
+fn kill_each_flush(stage: &mut Stage, what: &str, nights: &[&str], is_damaged: bool) {
     let template = stage.path("template");
     fs::rename(stage.state(), &template).unwrap();
     let (mut points, mut lost, mut twice) = (0, vec![], 0);
@@ -43,8 +43,11 @@ fn kill_each_flush(stage: &mut Stage, what: &str, nights: &[&str]) {
         stage.plms("alert flush").expect_status(0);
         assert!(stage.pending().is_empty());
         // Each night was told at least once, and for the first time in its turn.
-        let mut told = texts(&slack.requests());
-        told.retain(|text| !text.contains("set aside"));
+        let (damage, mut told): (Vec<_>, Vec<_>) =
+            texts(&slack.requests()).into_iter().partition(|text| text.contains("set aside"));
+        if damage.is_empty() == is_damaged {
+            lost.push((at, vec!["that the state was damaged".into()]));
+        }
         twice += usize::from(told.len() > nights.len());
         let all = told.clone();
         told.dedup();
@@ -78,7 +81,7 @@ fn kill_each_flush(stage: &mut Stage, what: &str, nights: &[&str]) {
 fn fault_14_a_flush_killed_at_any_step_loses_nothing_and_opens_no_incident_again() {
     let mut stage = Stage::in_memory();
     nights(&stage, &[1, 2, 0]);
-    kill_each_flush(&mut stage, "alert flush", &["FAIL @", "FAIL @", "OK (recovered) @"]);
+    kill_each_flush(&mut stage, "alert flush", &["FAIL @", "FAIL @", "OK (recovered) @"], false);
 }
 
 /// The whole run, the night's death included: what it had begun is told as its result or as its death.
@@ -121,7 +124,8 @@ fn fault_14_a_run_killed_at_any_step_is_told_as_what_it_found_or_as_dead() {
     assert!(points > before + 50 && deaths > 10, "{points} {before} {deaths}");
 }
 
-/// What is waiting in a damaged `state.db` is saved whenever the saving is cut short.
+/// What is waiting in a damaged `state.db` is saved whenever the saving is cut short, and that it was damaged is
+/// told.
 #[test]
 fn fault_16_a_mending_killed_at_any_step_loses_nothing() {
     let mut stage = Stage::in_memory();
@@ -129,5 +133,5 @@ fn fault_16_a_mending_killed_at_any_step_loses_nothing() {
     let state = rusqlite::Connection::open(stage.path("state/state.db")).unwrap();
     state.execute_batch("DROP TABLE incidents").unwrap();
     drop(state);
-    kill_each_flush(&mut stage, "mending in alert flush", &["FAIL @", "OK (recovered) @"]);
+    kill_each_flush(&mut stage, "mending in alert flush", &["FAIL @", "OK (recovered) @"], true);
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::open::{self, BUSY, with_suffix};
 use super::{StateError, salvage};
@@ -59,55 +60,78 @@ impl MendingLock {
     }
 }
 
-/// Puts a `state.db` that cannot be read out of the way, and a fresh one in its place; `None` where another
-/// process has done so meanwhile.
-pub(super) fn mend(path: &Path, now: DateTime<Utc>) -> Result<Option<Aside>, StateError> {
+/// Puts a `state.db` that cannot be read out of the way, and a fresh one in its place; that it was so stands
+/// in the fresh one ([`untold`]). Nothing is left to do where another process has done so meanwhile.
+pub(super) fn mend(path: &Path, now: DateTime<Utc>) -> Result<(), StateError> {
     let _lock = MendingLock::take(path)?;
     if open::is_absent(path) {
-        return Ok(None);
+        return Ok(());
     }
     let why = match open::open_to_write(path).and_then(|connection| open::examine(path, &connection)) {
         Err(StateError::Unreadable { why, .. }) => why,
-        readable => return readable.map(|()| None),
+        readable => return readable,
     };
+    let name = free_name(path, now)?;
     // The order is that of a kill at any point: until the fresh file has its name, the old one has it, and
     // the next run saves anew.
-    let fresh = open::build(path, |into| salvage::outbox(path, into))?;
-    let aside = set_aside(path, now).and_then(|aside| {
+    let fresh = open::build(path, |into| {
+        salvage::outbox(path, into)?;
+        into.execute("INSERT INTO set_aside VALUES (?, ?)", [&name, &why]).map(drop)
+    })?;
+    let in_place = set_aside(path, &path.with_file_name(name)).and_then(|()| {
         open::put_in_place(&fresh, path)
-            .map_err(|source| StateError::Create { path: path.to_path_buf(), source })?;
-        Ok(aside)
+            .map_err(|source| StateError::Create { path: path.to_path_buf(), source })
     });
-    if aside.is_err() {
+    if in_place.is_err() {
         let _left = std::fs::remove_file(&fresh);
     }
-    Ok(Some(Aside { path: aside?, why }))
+    in_place
 }
 
-/// Gives a useless `state.db` another name, with the journals beside it, so that nothing of it is lost.
-fn set_aside(path: &Path, now: DateTime<Utc>) -> Result<PathBuf, StateError> {
-    let failed = |source| StateError::SetAside { path: path.to_path_buf(), source };
+/// The file in whose place this one was put, where nobody has been told of it yet.
+pub(super) fn untold(path: &Path, db: &Connection) -> rusqlite::Result<Option<Aside>> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let name: String = row.get(0)?;
+        Ok(Aside { path: path.with_file_name(name), why: row.get(1)? })
+    };
+    db.query_row("SELECT name, why FROM set_aside", [], read).optional()
+}
+
+/// What there is to tell of it is in the outbox, or in the outputs of a run of which nobody is told.
+pub(super) fn forget(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM set_aside", []).map(drop)
+}
+
+/// A name for the useless file that no other has.
+fn free_name(path: &Path, now: DateTime<Utc>) -> Result<String, StateError> {
     let time = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let aside = (1..100)
+    (1..100)
         .map(|n| match n {
             1 => format!("state.db.set-aside-{time}"),
             _ => format!("state.db.set-aside-{time}-{n}"),
         })
-        .map(|name| path.with_file_name(name))
-        .find(|candidate| std::fs::symlink_metadata(candidate).is_err())
-        .ok_or_else(|| failed(io::ErrorKind::AlreadyExists.into()))?;
+        .find(|name| std::fs::symlink_metadata(path.with_file_name(name)).is_err())
+        .ok_or_else(|| StateError::SetAside {
+            path: path.to_path_buf(),
+            source: io::ErrorKind::AlreadyExists.into(),
+        })
+}
+
+/// Gives a useless `state.db` another name, with the journals beside it, so that nothing of it is lost.
+fn set_aside(path: &Path, aside: &Path) -> Result<(), StateError> {
+    let failed = |source| StateError::SetAside { path: path.to_path_buf(), source };
     let is_file = std::fs::symlink_metadata(path).is_ok_and(|seen| seen.is_file());
     // A second name, so that the old one is never without a file. Not for a folder, not on every file
     // system, and not for a file of another user (fs.protected_hardlinks).
-    if !is_file || std::fs::hard_link(path, &aside).is_err() {
-        std::fs::rename(path, &aside).map_err(failed)?;
+    if !is_file || std::fs::hard_link(path, aside).is_err() {
+        std::fs::rename(path, aside).map_err(failed)?;
     }
     for suffix in ["-journal", "-wal", "-shm"] {
         // Beside the fresh file they would be taken for its own.
-        match std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+        match std::fs::rename(with_suffix(path, suffix), with_suffix(aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
     }
-    Ok(aside)
+    Ok(())
 }

@@ -40,7 +40,7 @@ pub struct StateDb {
 pub struct Recorded {
     /// The history, this run included.
     pub streaks: Streaks,
-    /// The file that had to be put out of the way first.
+    /// The file that had to be put out of the way, of which nobody was told yet.
     pub aside: Option<Aside>,
     /// Its notice's number, where it had something to say.
     pub notice: Option<i64>,
@@ -76,19 +76,22 @@ impl StateDb {
     ) -> Result<Recorded, StateError> {
         let attempt = || {
             let mut connection = open::open_checked(&self.path)?;
-            record::record(&mut connection, report, &compose, now).map_err(|e| explain(&self.path, e))
+            let aside = mend::untold(&self.path, &connection).map_err(|e| explain(&self.path, e))?;
+            let recorded = record::record(&mut connection, report, &compose, now);
+            Ok(Recorded { aside, ..recorded.map_err(|e| explain(&self.path, e))? })
         };
         match attempt() {
             Err(StateError::Unreadable { .. }) => {
-                let aside = mend::mend(&self.path, now)?;
-                Ok(Recorded { aside, ..attempt()? })
+                mend::mend(&self.path, now)?;
+                attempt()
             }
             recorded => recorded,
         }
     }
 
     /// Lifts the state of a run that is recorded already, since a later output failed, and composes its
-    /// notice anew. Where a channel is at work on the old one already, a second one follows it.
+    /// notice anew: it tells of the file that was set aside, too. Where a channel is at work on the old one
+    /// already, a second one follows it.
     ///
     /// # Errors
     ///
@@ -102,6 +105,7 @@ impl StateDb {
         let mut connection = open::open_or_begin(&self.path)?;
         let restated = record::restate(&mut connection, recorded, report, &compose);
         (recorded.streaks, recorded.notice) = restated.map_err(|e| explain(&self.path, e))?;
+        recorded.aside = None;
         Ok(())
     }
 

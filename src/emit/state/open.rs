@@ -21,9 +21,10 @@ pub(super) const BUSY: Duration = Duration::from_secs(if cfg!(test) { 1 } else {
 const APPLICATION_ID: i64 = 0x504c_4d53;
 /// The version before there was an outbox.
 pub(super) const WITHOUT_OUTBOX: i64 = 1;
-pub(super) const VERSION: i64 = 2;
-const RUNS: &str = include_str!("schema.sql");
-const OUTBOX: &str = include_str!("outbox.sql");
+pub(super) const VERSION: i64 = 3;
+/// What each version has beside the tables of the one before it, and the version.
+const SCHEMA: [(i64, &str); 3] =
+    [(1, include_str!("schema.sql")), (2, include_str!("outbox.sql")), (VERSION, include_str!("aside.sql"))];
 
 /// A state file as it was opened.
 pub(super) struct Opened {
@@ -96,7 +97,7 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Opened, StateError> {
     let id = number(&connection, "application_id").map_err(failed)?;
     let version = number(&connection, "user_version").map_err(failed)?;
     match (id, version) {
-        (APPLICATION_ID, WITHOUT_OUTBOX | VERSION) => Ok(Opened { connection, version }),
+        (APPLICATION_ID, 1..=VERSION) => Ok(Opened { connection, version }),
         (APPLICATION_ID, newer) if newer > VERSION => Err(unreadable(format!(
             "its version is {newer}, and this program knows up to {VERSION}; a newer program wrote it"
         ))),
@@ -114,15 +115,22 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
-/// Brings version 1 up to 2, whole or not at all.
+/// Brings an older version up to this one, whole or not at all.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Another process may have done it while we waited.
-    if number(&transaction, "user_version")? == WITHOUT_OUTBOX {
-        transaction.execute_batch(OUTBOX)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-    }
+    let found = number(&transaction, "user_version")?;
+    add_tables(&transaction, found + 1, VERSION)?;
     transaction.commit()
+}
+
+/// What the versions `first` to `last` add to those before them.
+fn add_tables(connection: &Connection, first: i64, last: i64) -> rusqlite::Result<()> {
+    for (version, tables) in SCHEMA.iter().filter(|(version, _)| (first..=last).contains(version)) {
+        connection.execute_batch(tables)?;
+        connection.pragma_update(None, "user_version", version)?;
+    }
+    Ok(())
 }
 
 /// Looks at every page and at every table.
@@ -205,9 +213,8 @@ fn fill(path: &Path, furnish: impl FnOnce(&Connection) -> rusqlite::Result<()>) 
 }
 
 fn make_tables(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "{RUNS} {OUTBOX} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-    ))
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    add_tables(connection, 1, VERSION)
 }
 
 /// The same tables, gone with this process.
@@ -253,14 +260,14 @@ fn is_foreign_schema(error: &rusqlite::Error) -> bool {
 
 #[cfg(test)]
 pub(super) mod old {
-    //! A file as version 1 of the program made it.
+    //! A file as an older version of the program made it.
 
     use super::*;
 
-    pub fn make_version_1(path: &Path) -> Connection {
+    pub fn make_version(version: i64, path: &Path) -> Connection {
         let connection = Connection::open(path).unwrap();
-        let pragmas = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;");
-        connection.execute_batch(&format!("BEGIN; {RUNS} {pragmas} COMMIT;")).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        add_tables(&connection, 1, version).unwrap();
         connection
     }
 }

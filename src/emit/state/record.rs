@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::outbox::notices;
-use super::{KEPT, Recorded, in_transaction};
+use super::{KEPT, Recorded, in_transaction, mend};
 use crate::verdict::State;
 use crate::verdict::invariants::{Evaluation, Report};
 use crate::verdict::notice::Notice;
@@ -122,6 +122,9 @@ pub(super) fn restate(
     in_transaction(connection, |db| {
         let streaks = set_state(db, recorded, report)?;
         let notice = notices::replace(db, recorded.notice, compose(&streaks).as_ref())?;
+        if recorded.aside.is_some() {
+            mend::forget(db)?;
+        }
         Ok((streaks, notice))
     })
 }

@@ -180,7 +180,10 @@ fn is_set_aside(damage: impl FnOnce(&Path), says: &str) {
     assert!(std::fs::symlink_metadata(&aside.path).is_ok());
     assert_eq!(aside.path.file_name().unwrap(), "state.db.set-aside-2025-11-06T07:00:03Z");
     assert_eq!(place.history(&report).runs.len(), 1, "a fresh file was begun");
-    assert_eq!(place.record(&report).aside, None, "and stays");
+    assert_eq!(place.record(&report).aside, Some(aside), "and says so");
+    let mut again = place.record(&report);
+    place.db.restate(&mut again, &report, |_| None).unwrap();
+    assert_eq!(place.record(&report).aside, None, "until it was told");
 }
 
 #[test]
@@ -209,8 +212,8 @@ fn a_truncated_file_is_set_aside() {
 fn a_newer_version_is_set_aside_and_so_is_one_whose_tables_are_missing() {
     let sql =
         |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    is_set_aside(sql("PRAGMA user_version = 3"), "a newer program wrote it");
-    is_set_aside(sql("DROP TABLE incidents"), "tables are not those of version 2");
+    is_set_aside(sql("PRAGMA user_version = 4"), "a newer program wrote it");
+    is_set_aside(sql("DROP TABLE incidents"), "tables are not those of version 3");
 }
 
 #[test]

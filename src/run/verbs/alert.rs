@@ -155,7 +155,7 @@ fn tell_of_damage(asked: &Asked<'_>, aside: &Aside, outbox: &Outbox) -> Result<F
     let name = aside.path.file_name().unwrap_or_default().to_string_lossy();
     let subject = Subject { env, db_path: &db_path, host: &host, invocation_id: &name };
     let finding = aside.finding();
-    outbox.put(&notice::died(&subject, &format!("{env}: {}", finding.sentence), asked.now))?;
+    outbox.put_damage(&notice::died(&subject, &format!("{env}: {}", finding.sentence), asked.now))?;
     Ok(finding)
 }
 

@@ -11,9 +11,13 @@ use crate::verdict::State;
 
 /// A folder with a file of version 1 that holds one clean run.
 fn with_version_1() -> tempfile::TempDir {
+    with_version(1)
+}
+
+fn with_version(version: i64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let run = clean();
-    let connection = old::make_version_1(&folder.path().join("state.db"));
+    let connection = old::make_version(version, &folder.path().join("state.db"));
     let sql = "INSERT INTO runs (env, db_path, start_us, finish_us, invocation_id, strict, state,
                                  total, passed, failed, error, skipped, violations)
                VALUES (?, ?, ?, ?, ?, 1, 'ok', 1, 1, 0, 0, 0, 0)";
@@ -38,7 +42,7 @@ fn runs(folder: &tempfile::TempDir) -> Vec<State> {
 fn a_file_of_version_1_keeps_its_runs_and_gets_an_outbox() {
     let folder = with_version_1();
     let (outbox, aside) = Outbox::open(folder.path(), day(1)).unwrap();
-    assert_eq!((aside, version(&folder)), (None, 2));
+    assert_eq!((aside, version(&folder)), (None, VERSION));
     assert_eq!(runs(&folder), [State::Ok]);
     outbox.put_night(1);
     assert_eq!(outbox.claimed(Slack, day(1)), [1]);
@@ -50,8 +54,8 @@ fn a_file_of_version_1_keeps_its_runs_and_gets_an_outbox() {
 
 #[test]
 fn a_file_that_was_brought_up_is_like_one_that_was_begun() {
-    let (old, new) = (with_version_1(), tempfile::tempdir().unwrap());
-    for folder in [&old, &new] {
+    let folders = [with_version_1(), with_version(2), tempfile::tempdir().unwrap()];
+    for folder in &folders {
         Outbox::open(folder.path(), day(1)).unwrap();
     }
     let schema = |folder: &tempfile::TempDir| -> Vec<String> {
@@ -59,7 +63,9 @@ fn a_file_that_was_brought_up_is_like_one_that_was_begun() {
         let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
         db.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
-    assert_eq!(schema(&old), schema(&new));
+    let [first, second, new] = folders.each_ref().map(schema);
+    assert_eq!(first, new);
+    assert_eq!(second, new);
 }
 
 #[test]
@@ -115,8 +121,8 @@ fn two_processes_bring_it_up_once() {
         });
     };
     open();
-    assert_eq!(version(&folder), 2);
+    assert_eq!(version(&folder), VERSION);
     std::fs::remove_file(&path).unwrap();
     open();
-    assert_eq!(version(&folder), 2, "and begin it once");
+    assert_eq!(version(&folder), VERSION, "and begin it once");
 }

@@ -76,21 +76,23 @@ pub struct Pending {
 
 impl Outbox {
     /// Opens the outbox of a state folder, and makes `state.db` where there is none. One that cannot be
-    /// read is set aside, and what can be saved of its outbox is in the fresh one.
+    /// read is set aside, and what can be saved of its outbox is in the fresh one; it comes with it until
+    /// somebody was told ([`Outbox::put_damage`]).
     ///
     /// # Errors
     ///
     /// The state cannot be written or stays locked: [`Outbox::in_memory`] is left.
     pub fn open(folder: &Path, now: DateTime<Utc>) -> Result<(Self, Option<Aside>), StateError> {
         let path = StateDb::in_folder(folder).path;
-        let at = |connection| Self { connection, path: path.clone(), is_without: false };
-        match open::open_checked(&path) {
+        let connection = match open::open_checked(&path) {
             Err(StateError::Unreadable { .. }) => {
-                let aside = mend::mend(&path, now)?;
-                open::open_checked(&path).map(|connection| (at(connection), aside))
+                mend::mend(&path, now)?;
+                open::open_checked(&path)?
             }
-            opened => opened.map(|connection| (at(connection), None)),
-        }
+            opened => opened?,
+        };
+        let aside = mend::untold(&path, &connection).map_err(|e| explain(&path, e))?;
+        Ok((Self { connection, path, is_without: false }, aside))
     }
 
     /// Opens the outbox of a state folder to look at it ([`Outbox::pending`], [`Outbox::counts`],
@@ -131,6 +133,18 @@ impl Outbox {
     /// It is not kept.
     pub fn put(&self, notice: &Notice) -> Result<Option<i64>, StateError> {
         self.in_one_step(|db| notices::put(db, notice))
+    }
+
+    /// As [`Outbox::put`] for a notice of the file that was set aside, which nobody else has to tell of then.
+    ///
+    /// # Errors
+    ///
+    /// It is not kept, and who opens the outbox next hears of that file.
+    pub fn put_damage(&self, notice: &Notice) -> Result<(), StateError> {
+        self.in_one_step(|db| {
+            notices::put(db, notice)?;
+            mend::forget(db)
+        })
     }
 
     /// Takes on for a channel what it has still to tell; called by whoever holds its settings.

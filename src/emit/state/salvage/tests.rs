@@ -93,7 +93,7 @@ fn a_damaged_history_costs_the_outbox_nothing() {
 #[test]
 fn a_file_of_a_newer_program_gives_what_is_alike() {
     let place = place();
-    place.sql("ALTER TABLE notices ADD COLUMN mood TEXT; PRAGMA user_version = 3");
+    place.sql("ALTER TABLE notices ADD COLUMN mood TEXT; PRAGMA user_version = 4");
     let (outbox, aside) = place.mended();
     assert!(aside.why.contains("a newer program"), "{}", aside.why);
     is_whole(&outbox);
@@ -102,7 +102,7 @@ fn a_file_of_a_newer_program_gives_what_is_alike() {
 #[test]
 fn a_file_of_a_newer_program_with_other_tables_gives_nothing_and_harms_nothing() {
     let place = place();
-    place.sql("ALTER TABLE notices RENAME COLUMN body TO text; PRAGMA user_version = 3");
+    place.sql("ALTER TABLE notices RENAME COLUMN body TO text; PRAGMA user_version = 4");
     let (outbox, _) = place.mended();
     assert_eq!(outbox.lines(), []);
     assert_eq!(outbox.put_night(41), 41, "no number is used twice");
