@@ -32,6 +32,28 @@ fn metric(stage: &Stage, series: &str) -> Option<f64> {
     super::common::exposition::Exposition::read(&metrics).series.get(series).copied()
 }
 
+/// However many predicates share the pass over the runs, each counts its own rows and none counts for another.
+#[test]
+fn a_crowd_of_row_predicates_over_one_table_is_counted_one_by_one() {
+    let mut stage = clean();
+    let mut written = 0;
+    // With the built-in ones the pass is full at 60, and has 63 bits.
+    for crowd in [56, 57, 58, 59, 60, 61, 62, 64, 130] {
+        for nth in written + 1..=crowd {
+            let front = format!("table = \"project_runs\"\nviolates = \"id <= {nth}\"");
+            stage.invariant(&format!("crowd_{nth}"), &front, "");
+        }
+        written = crowd;
+        let night = stage.run(User::Owner, &[]).expect_status(1);
+        let counts = night.counts();
+        for (id, count) in &counts {
+            let expected = id.strip_prefix("crowd_").map_or(0, |nth| nth.parse().unwrap());
+            assert_eq!(*count, Some(expected), "{id} of {crowd}");
+        }
+        assert_eq!(counts.keys().filter(|id| id.starts_with("crowd_")).count(), crowd);
+    }
+}
+
 #[test]
 fn a_query_and_a_row_predicate_count_in_every_output() {
     let mut stage = clean();

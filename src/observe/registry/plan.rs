@@ -6,6 +6,7 @@ use rusqlite::{Connection, Error, ErrorCode};
 
 use super::ask::{self, Asked, FunctionLog};
 use super::facts::{HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
+use super::reader::MOST_FOLDED;
 use super::schema::{Schema, Table, quoted};
 use super::shared::Shared;
 use crate::invariants::{Body, Invariant, OnMissing, Source};
@@ -308,7 +309,9 @@ impl Plan {
         let fold = Some(fold_expression(table));
         let from = quoted(RUNS);
         let free = Asked::default();
-        match self.scans.iter_mut().find(|s| s.table == from && s.asked == free && !s.indexed) {
+        let has_room = |s: &&mut Scan| s.members.len() <= MOST_FOLDED;
+        let mut same = self.scans.iter_mut().filter(|s| s.table == from && s.asked == free && !s.indexed);
+        match same.find(has_room) {
             Some(scan) => scan.fold = fold,
             None => self.scans.push(Scan {
                 table: from,

@@ -104,6 +104,8 @@ pub fn work(board: &Board, connection: &Connection, gate: &Gate) {
 
 /// A row of the fold is one number: the facts in its lowest bits, above them a bit per predicate.
 const FACT_BITS: usize = 3;
+/// So many members have a bit each beside the facts in SQLite's integers, and leave the sign alone.
+pub const MOST_FOLDED: usize = 63 - FACT_BITS;
 const FACTS: i64 = (1 << FACT_BITS) - 1;
 
 type Range = Option<(i64, i64)>;
