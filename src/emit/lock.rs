@@ -22,9 +22,18 @@ use crate::plain::plain;
 #[derive(Debug)]
 pub struct RunLock {
     file: File,
-    unfinished: Vec<Unfinished>,
-    /// The lines of `unfinished` as they lie in the file, until [`RunLock::reported`].
+    left: Left,
+    /// The lines of `left` as they lie in the file, until [`RunLock::reported`].
     earlier: String,
+}
+
+/// What earlier runs left in the lock file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Runs that were started, and neither ended nor were refused, oldest first.
+    pub runs: Vec<Unfinished>,
+    /// Why there may be more of them than could be read.
+    pub doubt: Option<String>,
 }
 
 /// A run that was started, and neither ended nor was refused.
@@ -107,23 +116,22 @@ impl RunLock {
             }
             Err(TryLockError::Error(source)) => return Err(unavailable(source)),
         }
-        let unfinished = read_lines(&mut file);
-        let earlier: String = unfinished.iter().map(line).collect();
+        let left = read_lines(&mut file);
+        let earlier: String = left.runs.iter().map(line).collect();
         let own = line(&Unfinished { pid, since: start, invocation_id: Some(invocation_id.to_owned()) });
         // The lock holds without a name in it; on a full disk the holder just cannot be named.
         let _unnamed =
             owner::adopt(&file, state_folder).and_then(|()| write(&mut file, &format!("{earlier}{own}")));
-        Ok(Self { file, unfinished, earlier })
+        Ok(Self { file, left, earlier })
     }
 
-    /// Runs that died before this one, oldest first; told again at the next run, until
-    /// [`RunLock::reported`].
+    /// Runs that died before this one; told again at the next run, until [`RunLock::reported`].
     #[must_use]
-    pub fn unfinished(&self) -> &[Unfinished] {
-        &self.unfinished
+    pub fn left(&self) -> &Left {
+        &self.left
     }
 
-    /// What [`RunLock::unfinished`] told is in the outbox, on disk: it need not be told again.
+    /// What [`RunLock::left`] told is in the outbox, on disk: it need not be told again.
     pub fn reported(&mut self) {
         self.earlier.clear();
     }
@@ -136,19 +144,22 @@ impl RunLock {
     }
 }
 
-/// Runs of this machine that left their line and whose process is gone, oldest first; none where the file
-/// cannot be read. Takes no lock, because a run that begins meanwhile would be refused for it.
+/// Runs of this machine that left their line and whose process is gone. Takes no lock, because a run that
+/// begins meanwhile would be refused for it.
 #[must_use]
-pub fn dead(state_folder: &Path) -> Vec<Unfinished> {
+pub fn dead(state_folder: &Path) -> Left {
     let path = state_folder.join("lock");
-    let mut runs = OpenOptions::new()
+    let opened = OpenOptions::new()
         .read(true)
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(path)
-        .map(|mut file| read_lines(&mut file))
-        .unwrap_or_default();
-    runs.retain(|run| is_gone(run.pid));
-    runs
+        .open(&path);
+    let mut left = match opened {
+        Ok(mut file) => read_lines(&mut file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Left::default(),
+        Err(error) => Left { runs: vec![], doubt: Some(format!("{}: {}", path.display(), plain(&error))) },
+    };
+    left.runs.retain(|run| is_gone(run.pid));
+    left
 }
 
 /// A process id that is in use again counts as the run's: the next run tells of that one.
@@ -194,19 +205,26 @@ fn write(file: &mut File, text: &str) -> std::io::Result<()> {
 }
 
 fn read_holder(file: &mut File) -> Holder {
-    let last = read_lines(file).pop();
+    let last = read_lines(file).runs.pop();
     last.map_or(Holder::Unnamed, |run| Holder::Process { pid: run.pid, since: run.since })
 }
 
-/// The runs that the file names, oldest first; a line that is none is no run.
-fn read_lines(file: &mut File) -> Vec<Unfinished> {
+/// The runs that the file names, the newest of them if they are many. A line that a power cut tore may have
+/// been one, too.
+fn read_lines(file: &mut File) -> Left {
     let mut bytes = Vec::new();
-    if file.take(MOST_BYTES).read_to_end(&mut bytes).is_err() {
-        return Vec::new();
+    if let Err(error) = file.take(MOST_BYTES).read_to_end(&mut bytes) {
+        return Left {
+            runs: vec![],
+            doubt: Some(format!("the lock file cannot be read: {}", plain(&error))),
+        };
     }
-    let mut runs: Vec<_> = String::from_utf8_lossy(&bytes).lines().filter_map(parse).collect();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).map(parse).collect();
+    let is_torn = lines.iter().any(Option::is_none);
+    let mut runs: Vec<_> = lines.into_iter().flatten().collect();
     runs.drain(..runs.len().saturating_sub(MOST_LINES));
-    runs
+    Left { runs, doubt: is_torn.then(|| "a line of the lock file names no run; a power cut?".to_owned()) }
 }
 
 fn parse(line: &str) -> Option<Unfinished> {
@@ -255,7 +273,7 @@ mod tests {
         assert_eq!(text(&folder), "4711 2025-11-06T07:00:03Z a1\n", "the refused one leaves no line");
         first.ended();
         let third = take(&folder, 4712, MORN, "b2");
-        assert_eq!(third.unfinished(), []);
+        assert_eq!(third.left().runs, []);
     }
 
     #[test]
@@ -265,18 +283,19 @@ mod tests {
         assert_eq!(text(&folder), "");
         drop(take(&folder, 4711, EVE, "a1")); // as the kernel does for a killed process
         let next = take(&folder, 4712, MORN, "b2");
-        assert_eq!(next.unfinished(), [died(4711, EVE, Some("a1"))]);
+        assert_eq!(next.left().runs, [died(4711, EVE, Some("a1"))]);
     }
 
     #[test]
     fn a_dead_run_is_known_without_the_lock_and_one_at_work_is_not_taken_for_dead() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(dead(folder.path()), []);
+        assert_eq!(dead(folder.path()), Left::default());
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         drop(take(&folder, child.id(), EVE, "a1"));
         let at_work = take(&folder, std::process::id(), MORN, "b2");
-        assert_eq!(dead(folder.path()), [died(child.id(), EVE, Some("a1"))]);
+        let dead = dead(folder.path());
+        assert_eq!((dead.runs, dead.doubt), (vec![died(child.id(), EVE, Some("a1"))], None));
         at_work.ended();
     }
 
@@ -289,7 +308,7 @@ mod tests {
             panic!("meant for this test");
         });
         run.join().unwrap_err();
-        assert_eq!(take(&folder, 4712, MORN, "b2").unfinished(), [died(4711, EVE, Some("a1"))]);
+        assert_eq!(take(&folder, 4712, MORN, "b2").left().runs, [died(4711, EVE, Some("a1"))]);
     }
 
     #[test]
@@ -299,30 +318,31 @@ mod tests {
         drop(take(&folder, 2, MORN, "b2")); // died before it could tell of the first
         let both = [died(1, EVE, Some("a1")), died(2, MORN, Some("b2"))];
         let third = take(&folder, 3, MORN, "c3");
-        assert_eq!(third.unfinished(), both);
+        assert_eq!(third.left().runs, both);
         third.ended(); // orderly, but nobody was told
         let mut fourth = take(&folder, 4, MORN, "d4");
-        assert_eq!(fourth.unfinished(), both);
+        assert_eq!(fourth.left().runs, both);
         fourth.reported();
         fourth.ended();
-        assert_eq!(take(&folder, 5, MORN, "e5").unfinished(), []);
+        assert_eq!(take(&folder, 5, MORN, "e5").left().runs, []);
     }
 
     #[test]
     fn an_older_programs_line_has_no_invocation_id() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("lock"), "4711 2025-11-06T07:00:03Z\n").unwrap();
-        assert_eq!(take(&folder, 1, MORN, "b2").unfinished(), [died(4711, EVE, None)]);
+        assert_eq!(take(&folder, 1, MORN, "b2").left().runs, [died(4711, EVE, None)]);
     }
 
     #[test]
-    fn a_torn_and_a_foreign_text_name_nobody_and_are_overwritten_whole() {
+    fn a_torn_and_a_foreign_text_name_nobody_cast_doubt_and_are_overwritten_whole() {
         let folder = tempfile::tempdir().unwrap();
         let foreign = "4711 2025-11-06T07:00:03Z a1 and more than the next holder writes, much more\n";
         for left in [foreign, "4711 2025-1", "\0\0\0\0", "4711 2025-11-06T07:00:03Z \x1b[31m\n", "\n\n"] {
             std::fs::write(folder.path().join("lock"), left).unwrap();
             let lock = take(&folder, 1, EVE, "a1");
-            assert_eq!(lock.unfinished(), [], "{left:?}");
+            assert_eq!(lock.left().runs, [], "{left:?}");
+            assert_eq!(lock.left().doubt.is_some(), left != "\n\n", "{left:?}");
             assert_eq!(text(&folder), "1 2025-11-06T07:00:03Z a1\n");
         }
     }
@@ -335,7 +355,7 @@ mod tests {
         }
         assert!(text(&folder).len() < 2000);
         let left = take(&folder, 101, MORN, "b2");
-        let pids: Vec<u32> = left.unfinished().iter().map(|run| run.pid).collect();
+        let pids: Vec<u32> = left.left().runs.iter().map(|run| run.pid).collect();
         assert_eq!(pids, (85..=100).collect::<Vec<u32>>(), "the newest are told");
     }
 

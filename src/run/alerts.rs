@@ -125,17 +125,17 @@ pub fn write_metrics(settings: &Settings) -> Option<Finding> {
 }
 
 /// Writes down that earlier runs were started and left no record, once each. Where that cannot be done it
-/// is tried again by the next run. A state that had to be set aside for it is told by whoever records a run.
+/// is tried again by the next run.
+///
+/// # Errors
+/// Some may be written down, and not all.
 pub fn note_deaths(
+    outbox: &Outbox,
     settings: &Settings,
     unfinished: &[Unfinished],
     host: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StateError> {
-    if unfinished.is_empty() {
-        return Ok(());
-    }
-    let (outbox, _) = Outbox::open(&settings.state_dir.value, now)?;
     let db_path = settings.registry().display().to_string();
     for run in unfinished {
         if outbox.knows(run)? {
@@ -154,6 +154,13 @@ pub fn note_deaths(
         outbox.put(&report::notice::died(&subject, &sentence, now))?;
     }
     Ok(())
+}
+
+/// What is said where the lock file may name runs that could not be read.
+#[must_use]
+pub fn lock_doubt(why: &str) -> Finding {
+    let sentence = format!("whether an earlier check died without a record is not known: {why}");
+    Finding::new(State::Unknown, sentence)
 }
 
 /// People should have heard within this time: a network that was away for a while is no alarm.

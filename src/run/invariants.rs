@@ -17,6 +17,7 @@ use crate::cli::alert::Deliver;
 use crate::cli::runner::RunFlags;
 use crate::config::short_host_name;
 use crate::emit::run::{Outputs, Targets, run_outputs};
+use crate::emit::state::outbox::Outbox;
 use crate::emit::state::{EnterError, StateFolder};
 use crate::invariants::{Invariant, Selection};
 use crate::observe::cancel::{Cancel, Stop};
@@ -82,10 +83,16 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
     };
     let host = short_host_name();
     let mut state = state;
+    findings.extend(state.as_ref().and_then(|folder| folder.left().doubt.as_deref()).map(alerts::lock_doubt));
     if let Some(folder) = &mut state
         && alerts::tells(flags, asked.settings)
+        && !folder.left().runs.is_empty()
     {
-        match alerts::note_deaths(asked.settings, folder.unfinished(), &host, asked.now) {
+        // A state file that is set aside for it is told with the record of this run.
+        let noted = Outbox::open(&asked.settings.state_dir.value, asked.now).and_then(|(outbox, _)| {
+            alerts::note_deaths(&outbox, asked.settings, &folder.left().runs, &host, asked.now)
+        });
+        match noted {
             Ok(()) => folder.reported(),
             Err(error) => {
                 let sentence = format!("that an earlier check died could not be written down: {error}");

@@ -72,6 +72,7 @@ fn a_dry_run_sends_nothing_and_shows_no_secret() {
     let mut stage = Stage::new();
     stage.slack(&slack).pagerduty(&pagerduty).violate(1);
     stage.plms("--deliver spool").expect_status(1);
+    let before = fs::read(stage.path("state/state.db")).unwrap();
     for (line, word) in [("alert test --dry-run", "TEST"), ("alert flush --dry-run", "FAIL")] {
         let seen = stage.plms(line).expect_status(0).expect_stdout("POST http://127.0.0.1/…");
         let seen =
@@ -82,6 +83,13 @@ fn a_dry_run_sends_nothing_and_shows_no_secret() {
         );
     }
     assert_eq!((slack.connections(), pagerduty.connections()), (0, 0));
+    // Nor does it write down that these channels owe anybody a word, or that somebody died.
+    stage.plms("alert flush --dry-run --failed-unit x.service").expect_status(0);
+    fs::write(stage.path("state/lock"), format!("4194999 2025-11-06T07:00:00Z {DEAD}\n")).unwrap();
+    let seen = stage.plms("alert flush --dry-run --failed-unit x.service").expect_status(0);
+    seen.expect_stdout("died and left no record");
+    assert_eq!(fs::read(stage.path("state/state.db")).unwrap(), before);
+    fs::write(stage.path("state/lock"), "").unwrap();
     stage.plms("alert flush").expect_status(0).expect_stdout("2 alerts delivered, nothing waits");
 }
 
@@ -226,6 +234,41 @@ fn a_death_that_cannot_be_written_down_is_told_at_once() {
     let seen = finish(&mut command).expect_status(2).expect_stdout("could not be written down");
     let told = texts(&slack.requests());
     assert!(told.len() == 1 && told[0].contains("exited with status 3 (exit-code)"), "{told:?}\n{seen:#}");
+}
+
+/// The lock file or the state may not be read, or another program holds the state: what is not known is said.
+#[test]
+fn a_death_that_cannot_be_looked_for_is_unknown_and_one_that_can_is_told_past_a_lock() {
+    let unit = "alert flush --failed-unit plms-invariants.service";
+    let slack = good_slack();
+    let mut stage = Stage::new();
+    stage.slack(&slack);
+    stage.plms("run").expect_status(0);
+    for torn in ["4194999 2025-11-", "\0\0\0\0\0\0"] {
+        fs::write(stage.path("state/lock"), torn).unwrap();
+        stage
+            .plms(unit)
+            .expect_status(3)
+            .expect_stdout("whether an earlier check died without a record is not known");
+        stage.plms(&format!("{unit} --dry-run")).expect_status(3).expect_stdout("is not known");
+    }
+    // The next run says so, too, and once.
+    stage.plms("run").expect_status(3).expect_stdout("a line of the lock file names no run");
+    stage.plms("run").expect_status(0);
+    // A link is not followed, so what it leads to is not known.
+    fs::remove_file(stage.path("state/lock")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", stage.path("state/lock")).unwrap();
+    stage.plms(unit).expect_status(3).expect_stdout("is not known");
+    fs::remove_file(stage.path("state/lock")).unwrap();
+    // Locked by another program, and the dead known by the lock file alone.
+    fs::write(stage.path("state/lock"), format!("4194999 2025-11-06T07:00:00Z {DEAD}\n")).unwrap();
+    let heard = slack.requests().len();
+    let state = rusqlite::Connection::open(stage.path("state/state.db")).unwrap();
+    state.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    stage.plms(unit).expect_status(2).expect_stdout("stayed locked by another program");
+    drop(state);
+    let told: Vec<_> = slack.requests().iter().skip(heard).map(Request::text).collect();
+    assert!(told.len() == 1 && told[0].contains("process 4194999, begun at"), "{told:#?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::{StateDb, StateError};
-use crate::emit::lock::{LockError, RunLock, Unfinished};
+use crate::emit::lock::{Left, LockError, RunLock};
 use crate::emit::owner;
 
 /// The state folder of a run, with its lock; dropped, another run may begin.
@@ -61,8 +61,8 @@ impl StateFolder {
     /// Earlier runs that were started and left no end; some may have left a record all the same
     /// ([`Outbox::knows`](super::outbox::Outbox::knows)).
     #[must_use]
-    pub fn unfinished(&self) -> &[Unfinished] {
-        self.lock.unfinished()
+    pub fn left(&self) -> &Left {
+        self.lock.left()
     }
 
     /// Those are in the outbox, on disk: the next run need not tell them again.

@@ -7,6 +7,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StateError;
@@ -17,6 +18,8 @@ use crate::plain::plain;
 /// How long a person who looks into `state.db` may keep a run waiting.
 pub(super) const BUSY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 
+/// Between two pieces of a copy others get their turn.
+const PAGES_AT_ONCE: i32 = 1000;
 /// `PLMS` in ASCII: tells our file from any other database.
 const APPLICATION_ID: i64 = 0x504c_4d53;
 /// The version before there was an outbox.
@@ -223,6 +226,23 @@ pub(super) fn in_memory() -> rusqlite::Result<Connection> {
     settle_down(&connection)?;
     make_tables(&connection)?;
     Ok(connection)
+}
+
+/// What is in a file, in memory and of this version; empty where there is no file.
+pub(super) fn copy_to_memory(path: &Path) -> Result<Connection, StateError> {
+    let failed = |source| explain(path, source);
+    let Opened { connection, version } = match open_to_read(path) {
+        Err(StateError::Absent { .. }) => return in_memory().map_err(failed),
+        opened => opened?,
+    };
+    let mut copy = Connection::open_in_memory().map_err(failed)?;
+    let copied = Backup::new(&connection, &mut copy)
+        .and_then(|backup| backup.run_to_completion(PAGES_AT_ONCE, Duration::ZERO, None));
+    copied.and_then(|()| settle_down(&copy)).map_err(failed)?;
+    if version < VERSION {
+        migrate(&mut copy).map_err(failed)?;
+    }
+    Ok(copy)
 }
 
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -87,10 +87,13 @@ fn tested(name: ChannelName, answer: Answer) -> Finding {
 fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<State, String> {
     let folder = &asked.settings.state_dir.value;
     let text = |error: StateError| error.to_string();
+    if flags.dry_run {
+        return rehearse(asked, flags.failed_unit.as_deref(), out);
+    }
     let signals = Signals::install().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let time = Time::within(asked.now, asked.common.timeout, None, Arc::clone(&signals.asked()));
     let (outbox, aside) = match (Outbox::open(folder, asked.now), &flags.failed_unit) {
-        (Err(why), Some(unit)) if !flags.dry_run => {
+        (Err(why), Some(unit)) => {
             let findings = tell_at_once(asked, unit, &why.to_string(), &time)?;
             return Ok(say(asked, State::Critical, why.to_string(), findings, out));
         }
@@ -102,23 +105,19 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
         let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
         return Ok(say(asked, State::Ok, sentence, vec![], out));
     }
-    let unwritten = match &flags.failed_unit {
-        Some(unit) => match super::failed_unit::tell(asked, unit, &outbox) {
-            Err(why) if !flags.dry_run => tell_at_once(asked, unit, &why, &time)?,
-            told => told.map(|()| vec![])?,
-        },
-        None => vec![],
-    };
-    let channels = channels::open(asked.settings);
-    if flags.dry_run {
-        return preview(asked, &outbox, &channels, out).map_err(text);
+    let (mut unwritten, mut doubt) = (vec![], None);
+    if let Some(unit) = &flags.failed_unit {
+        match super::failed_unit::tell(asked, unit, &outbox) {
+            Err(why) => unwritten = tell_at_once(asked, unit, &why, &time)?,
+            Ok(told) => doubt = told,
+        }
     }
-    let delivery = crate::emit::deliver::deliver(outbox, channels, Some(folder), &time);
+    let delivery = crate::emit::deliver::deliver(outbox, channels::open(asked.settings), Some(folder), &time);
     let mut findings = delivery.findings();
     findings.extend(damage);
     findings.extend(asked.settings.refused.as_deref().map(refused));
-    let all_written = unwritten.is_empty();
-    findings.extend(unwritten);
+    let (all_written, is_doubtful) = (unwritten.is_empty(), doubt.is_some());
+    findings.extend(unwritten.into_iter().chain(doubt));
     findings.extend(write_metrics(asked.settings));
     let counts = Outbox::open_to_read(folder).and_then(|outbox| outbox.counts()).map_err(text)?;
     let waiting: u64 = counts.iter().map(|count| count.pending).sum();
@@ -131,7 +130,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     let is_done = waiting == 0 && delivery.errors.is_empty() && all_written;
     let state = match is_done {
         false => State::Critical,
-        true if asked.settings.refused.is_some() => State::Unknown,
+        true if is_doubtful || asked.settings.refused.is_some() => State::Unknown,
         true => State::Ok,
     };
     let left = if waiting == 0 {
@@ -163,12 +162,13 @@ fn tell_of_damage(asked: &Asked<'_>, aside: &Aside, outbox: &Outbox) -> Result<F
 fn tell_at_once(asked: &Asked<'_>, unit: &str, why: &str, time: &Time) -> Result<Vec<Finding>, String> {
     let memory =
         Outbox::in_memory(Some(&asked.settings.state_dir.value)).map_err(|error| error.to_string())?;
-    super::failed_unit::tell(asked, unit, &memory)?;
+    let doubt = super::failed_unit::tell(asked, unit, &memory)?;
     let sentence = format!(
         "the alert of a run that left no record could not be written down ({why}): it was tried at once, and what \
          was not taken then is lost"
     );
     let mut findings = vec![Finding::new(State::Critical, sentence)];
+    findings.extend(doubt);
     let delivery = crate::emit::deliver::deliver(memory, channels::open(asked.settings), None, time);
     findings.extend(delivery.findings());
     findings.extend(taken(&delivery));
@@ -184,6 +184,19 @@ fn taken(delivery: &Delivery) -> Vec<Finding> {
         Finding::new(State::Ok, sentence)
     })
     .collect()
+}
+
+/// What a flush would send, from a copy of the outbox: a person who looks takes nothing on.
+fn rehearse(asked: &Asked<'_>, failed_unit: Option<&str>, out: &mut Output) -> Result<State, String> {
+    let text = |error: StateError| error.to_string();
+    let outbox = Outbox::copy_of(&asked.settings.state_dir.value).map_err(text)?;
+    let doubt = match failed_unit {
+        Some(unit) => super::failed_unit::tell(asked, unit, &outbox)?,
+        None => None,
+    };
+    let state = preview(asked, &outbox, &channels::open(asked.settings), out).map_err(text)?;
+    let Some(doubt) = doubt else { return Ok(state) };
+    Ok(say(asked, State::Unknown, doubt.sentence, vec![], out))
 }
 
 /// What would be sent, channel by channel.

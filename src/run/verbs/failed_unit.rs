@@ -4,28 +4,30 @@ use std::env::var;
 
 use super::Asked;
 use crate::config::short_host_name;
-use crate::emit::lock;
+use crate::emit::lock::{self, Left};
 use crate::emit::state::outbox::Outbox;
 use crate::report::notice::{self, Subject};
-use crate::run::alerts::note_deaths;
+use crate::run::alerts::{lock_doubt, note_deaths};
+use crate::verdict::Finding;
 
-/// Writes a notice where `unit`'s last run left no record; once per invocation.
+/// Writes a notice where `unit`'s last run left no record; once per invocation. A finding where it cannot be
+/// known whether it left one.
 ///
 /// What is known comes from systemd's `MONITOR_*` variables (systemd.exec(5), "Environment variables set
 /// on executed process"). They are missing before systemd 251, and where systemd has forgotten the run; one
 /// that died is then known by the line that it left in the lock file.
-pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<(), String> {
+pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<Option<Finding>, String> {
     let text = |name: &str| var(name).ok().filter(|value| !value.is_empty());
     let result = text("MONITOR_SERVICE_RESULT");
     let failed = text("MONITOR_INVOCATION_ID").filter(|_| result.as_deref() != Some("success"));
     let Some(invocation) = failed else {
-        let dead = lock::dead(&asked.settings.state_dir.value);
-        return note_deaths(asked.settings, &dead, &short_host_name(), asked.now)
-            .map(drop)
-            .map_err(|error| error.to_string());
+        let Left { runs, doubt } = lock::dead(&asked.settings.state_dir.value);
+        note_deaths(outbox, asked.settings, &runs, &short_host_name(), asked.now)
+            .map_err(|error| error.to_string())?;
+        return Ok(doubt.map(|why| lock_doubt(&why)));
     };
     if outbox.was_recorded(&invocation).map_err(|error| error.to_string())? {
-        return Ok(());
+        return Ok(None);
     }
     let db_path = asked.settings.registry().display().to_string();
     let subject = Subject {
@@ -42,7 +44,8 @@ pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<(),
         how(result.as_deref(), text("MONITOR_EXIT_CODE").as_deref(), text("MONITOR_EXIT_STATUS").as_deref(),),
         refused.map_or_else(String::new, |why| format!("; its settings are refused: {why}"))
     );
-    outbox.put(&notice::died(&subject, &sentence, asked.now)).map(drop).map_err(|error| error.to_string())
+    outbox.put(&notice::died(&subject, &sentence, asked.now)).map_err(|error| error.to_string())?;
+    Ok(None)
 }
 
 fn how(result: Option<&str>, code: Option<&str>, status: Option<&str>) -> String {

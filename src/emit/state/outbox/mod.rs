@@ -107,6 +107,18 @@ impl Outbox {
         Ok(Self { connection, path, is_without: version == WITHOUT_OUTBOX })
     }
 
+    /// A copy of what is in a state folder, gone with this process: whoever tries what would be told changes
+    /// nothing by it.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be read.
+    pub fn copy_of(folder: &Path) -> Result<Self, StateError> {
+        let path = StateDb::in_folder(folder).path;
+        let connection = open::copy_to_memory(&path)?;
+        Ok(Self { connection, path, is_without: false })
+    }
+
     /// An outbox that is gone with this process, so that alerts are tried even where the state cannot be
     /// written. What channels were told is taken from `folder` as far as it can be read; what waits there
     /// is not: it could not be settled, and people would hear it every night.
