@@ -318,6 +318,14 @@ fn a_secret_comes_from_a_credential_then_a_file_then_the_variable() {
     assert_eq!(read(&settings, "SMTP_PASSWORD"), "in-the-variable");
     assert_eq!(settings.channels(), [("slack", true), ("pagerduty", true), ("mail", false)]);
     assert_eq!(*Host::with_file("").load().unwrap().secret("PD_ROUTING_KEY"), SecretSource::Unset);
+    // Nor is one there in a folder that is not; where it cannot be looked at, it is not "not set".
+    let nowhere = Host::with_file("").var("CREDENTIALS_DIRECTORY", folder.join("none"));
+    assert_eq!(*nowhere.load().unwrap().secret("PD_ROUTING_KEY"), SecretSource::Unset);
+    let hidden = Host::with_file("").var("CREDENTIALS_DIRECTORY", folder.join("slack"));
+    let settings = hidden.load().unwrap();
+    assert_eq!(settings.channels(), [("slack", true), ("pagerduty", true), ("mail", false)]);
+    let error = settings.secret("PD_ROUTING_KEY").read().unwrap_err().to_string();
+    assert!(error.contains("pd_routing_key") && error.contains("not a directory"), "{error}");
 }
 
 #[test]

@@ -117,6 +117,17 @@ fn a_zone_that_does_not_exist_is_refused_in_one_line() {
     assert_eq!(seen.stdout.lines().count(), 1, "{seen:#}");
 }
 
+/// A timer of a machine with other zone files: when its hour is put back is not known, and no other zone will do.
+#[test]
+fn a_timer_in_a_zone_that_is_not_known_here_is_unknown_until_the_operator_names_one() {
+    let now = micros(Duration::ZERO);
+    let spec = Value::Calendar(vec![("OnCalendar".into(), "*-*-* 02:00:00 Mars/Olympus".into(), now)]);
+    let fake = FakeSystemd::of(timer(now, now).with("TimersCalendar", spec), service(now - 3_600_000_000));
+    let seen = fake.ask(PROBE, &["-u", "job"]).expect_status(3);
+    seen.expect_stdout("there is no time zone 'Mars/Olympus'");
+    fake.ask(PROBE, &["-u", "job", "--timezone", "UTC"]).expect_status(0);
+}
+
 #[test]
 fn neither_zero_nor_the_greatest_number_is_a_run() {
     for raw in [0, u64::MAX, u64::MAX - 1, 1 << 63] {

@@ -143,8 +143,13 @@ impl Found {
             return Err(ConfigError::TwoSecrets { name, value, file });
         }
         let credential = credentials.map(|c| c.join(name.to_ascii_lowercase()));
-        // An empty credential is how a unit says that there is none.
-        if let Some(path) = credential.filter(|p| p.metadata().is_ok_and(|m| m.len() > 0)) {
+        // An empty credential is how a unit says that there is none. One that cannot be looked at is one: who
+        // reads it says why not.
+        let is_there = |path: &PathBuf| match path.metadata() {
+            Ok(file) => file.len() > 0,
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        };
+        if let Some(path) = credential.filter(is_there) {
             return Ok(SecretSource::Credential(path));
         }
         Ok(match (file, value) {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::probe::{Answers, ObserveError, Question, Request, unanswered};
 use crate::observe::bus::{BusError, Seen};
 use crate::observe::status_file::{self, StatusFileError};
-use crate::observe::zone;
+use crate::observe::zone::{self, ZoneFileError};
 use crate::report::probe::{Metric, UnitReport};
 use crate::report::probe_metrics::seconds;
 use crate::report::status_record::StatusRecord;
@@ -100,11 +100,16 @@ pub(super) fn judge_one(
         Question::Exit(limits) => judge_exit(seen, limits, now, &show),
         Question::Freshness { limits, zone, .. } => {
             let Some(job) = seen.job.clone() else { return job_missing(&seen) };
-            let zone = zone.as_deref().cloned().unwrap_or_else(|| zones.of(&seen.timers));
+            let (zone, doubt) = match zone.as_deref() {
+                Some(zone) => (zone.clone(), None),
+                None => zones.of(&seen.timers),
+            };
             let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
             let recorded = recorded.cloned();
             let seen = freshness::Observation { name: seen.name, service: Some(service), recorded, zone };
-            judge_freshness(seen, limits, now, &show)
+            let mut report = judge_freshness(seen, limits, now, &show);
+            report.verdict.rulings.extend(doubt);
+            report
         }
     }
 }
@@ -141,19 +146,30 @@ fn no_unit(name: &str, sentence: String) -> UnitReport {
 
 /// The zones of a fleet, each read once; the host's has no name.
 #[derive(Default)]
-pub(super) struct Zones(RefCell<HashMap<Option<String>, Zone>>);
+pub(super) struct Zones(RefCell<HashMap<Option<String>, KnownZone>>);
+
+/// A zone, and the ruling of whom it matters to where it is not the one that was meant.
+type KnownZone = (Zone, Option<Ruling>);
 
 impl Zones {
-    /// The zone in which a timer's times are shown and its clock changes count.
-    fn of(&self, timers: &[Timer]) -> Zone {
+    /// The zone in which a timer's times are shown and its clock changes count. One that is not known here is
+    /// shown as UTC, and whoever counts its clock changes has the ruling.
+    fn of(&self, timers: &[Timer]) -> KnownZone {
         let name = timers.iter().find_map(Timer::zone_name);
-        let read = || name.and_then(|name| zone::named(name).ok()).unwrap_or_else(zone::host);
+        let unknown = |error: ZoneFileError| {
+            let sentence = format!("when the timer's clocks change is not known: {error}");
+            (Zone::utc(), Some(Ruling::new(State::Unknown, "no-answer", sentence)))
+        };
+        let read = || match name.map(zone::named) {
+            Some(zone) => zone.map_or_else(unknown, |zone| (zone, None)),
+            None => (zone::host(), None),
+        };
         self.0.borrow_mut().entry(name.map(str::to_owned)).or_insert_with(read).clone()
     }
 }
 
 fn judge_timer(seen: Seen, limits: &timer::Limits, now: &Clock, zones: &Zones, show: &Show) -> UnitReport {
-    let zone = zones.of(&seen.timers);
+    let (zone, _) = zones.of(&seen.timers);
     let Some(timer) = seen.timers.into_iter().next() else {
         let broken = seen.job.as_ref().and_then(|job| job.unit.load_ruling(&job.unit.id));
         let sentence =

@@ -1,6 +1,7 @@
 //! One run at a time; and a run that is stopped, or that nobody listens to, ends as it should.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -262,5 +263,25 @@ fn an_output_that_fails_leaves_the_verdict_and_turns_ok_into_unknown() {
         stage.set("TEXTFILE_DIR", stage.path("file/x"));
         let night = stage.run_untouched(User::Owner).expect_status(status);
         night.expect_finding("the textfile was not written: ").expect_finding("/file");
+    }
+}
+
+/// A user who may have no further thread, as under a unit's TasksMax: slower, and no less true.
+#[test]
+fn without_a_thread_to_be_had_all_is_checked_all_the_same() {
+    let stage = Stage::new();
+    // No limit holds for root.
+    let user = if rustix::process::geteuid().is_root() { User::Nobody } else { User::Owner };
+    let command = stage.command(user, &["--json"]);
+    let mut limited = super::common::program("prlimit", stage.folder.path());
+    limited.arg("--nproc=1").arg(command.get_program()).args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if user == User::Nobody {
+        limited.uid(65_534).gid(65_534);
+    }
+    let seen = finish(&mut limited).expect_status(2);
+    let json: Value = serde_json::from_str(&seen.stdout).unwrap();
+    for (id, count) in stage.counts(&[]) {
+        assert_eq!(json["checks"][&id]["violations"].as_u64(), count, "{id}\n{seen:#}");
     }
 }

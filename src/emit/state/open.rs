@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StateError;
 use super::mend::MendingLock;
+use super::outbox::notices;
 use crate::emit::owner;
 use crate::plain::plain;
 
@@ -150,6 +151,20 @@ pub(super) fn examine(path: &Path, connection: &Connection) -> Result<(), StateE
         != tables(&fresh).map_err(|source| explain(path, source))?
     {
         return Err(StateError::Unreadable { path: path.to_path_buf(), why: foreign_tables() });
+    }
+    examine_told(path, connection)
+}
+
+/// Whether what people were told can be read: who does not know it closes no incident.
+fn examine_told(path: &Path, connection: &Connection) -> Result<(), StateError> {
+    let failed = |source| explain(path, source);
+    let mut statement = connection.prepare("SELECT told FROM told").map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        if !notices::is_told(row.get_ref(0).map_err(failed)?.as_str().unwrap_or_default()) {
+            let why = "what people were told last cannot be read in it".into();
+            return Err(StateError::Unreadable { path: path.to_path_buf(), why });
+        }
     }
     Ok(())
 }

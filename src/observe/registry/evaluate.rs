@@ -18,6 +18,7 @@ use super::work::Settled;
 use crate::invariants::{Body, Invariant};
 use crate::observe::cancel::Cancel;
 use crate::observe::passports::Passports;
+use crate::plain::plain;
 use crate::verdict::invariants::{Evaluation, Outcome};
 
 /// How often a file that changes under an immutable reading is tried again.
@@ -155,15 +156,23 @@ fn asks_passports(plan: &Plan) -> Vec<usize> {
 fn read_passports(board: &Arc<Board>, invariants: &[usize]) {
     let timeout = invariants.iter().filter_map(|&index| board.limits.get(index)).map(|limit| limit.0).max();
     let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let board = Arc::clone(board);
-    thread::spawn(move || {
-        let Some(Artifacts { folder, passports }) = &board.shared.artifacts else { return };
+    let set = |board: &Board, read| {
+        if let Some(Artifacts { passports, .. }) = &board.shared.artifacts {
+            let _ = passports.set(read);
+        }
+        board.wake();
+    };
+    let beside = Arc::clone(board);
+    let started = thread::Builder::new().spawn(move || {
+        let board = beside;
+        let Some(Artifacts { folder, .. }) = &board.shared.artifacts else { return };
         let read = || Passports::read(folder, &board.cancel, end.unwrap_or(board.cancel.deadline()));
         let read = catch_unwind(AssertUnwindSafe(read)).map(|read| read.map_err(|error| error.to_string()));
-        let _ = passports
-            .set(read.unwrap_or_else(|_| Err("reading the passports ended in an internal error".into())));
-        board.wake();
+        set(&board, read.unwrap_or_else(|_| Err("reading the passports ended in an internal error".into())));
     });
+    if let Err(error) = started {
+        set(board, Err(format!("the passports cannot be read: no thread for it: {}", plain(&error))));
+    }
 }
 
 /// Cuts a table into pieces of row numbers.

@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -12,6 +12,7 @@ use super::board::Board;
 use super::open::Access;
 use super::reader::{Gate, work};
 use super::session::Session;
+use crate::plain::plain;
 
 /// How long a reader that must stop may take before the run ends without it: a hung disk answers nobody.
 const GRACE: Duration = Duration::from_secs(2);
@@ -39,20 +40,35 @@ pub fn read(
         && let Some(invitation) = session.invitation()
     {
         for _ in 0..further {
-            let (board, refused, invitation) = (Arc::clone(board), Arc::clone(&refused), invitation.clone());
+            let (board, why, invitation) = (Arc::clone(board), Arc::clone(&refused), invitation.clone());
             let end = end.clone();
-            thread::spawn(move || match invitation.open(&board.shared, &board.cancel) {
+            let started = Builder::new().spawn(move || match invitation.open(&board.shared, &board.cancel) {
                 Ok((connection, gate)) => take_part(&board, connection, &gate, end),
-                Err(error) => *refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+                Err(error) => *lock(&why) = Some(error),
             });
+            if let Err(error) = started {
+                *lock(&refused) = Some(format!("no thread for another: {}", plain(&error)));
+            }
         }
     }
     // The leader keeps its transaction, and with it the snapshot, until there is no work left for anybody.
     let led = Arc::clone(board);
-    thread::spawn(move || take_part(&led, session.leader, &session.gate, end));
+    let leader = Arc::new(Mutex::new(Some((session.leader, session.gate, end))));
+    let lead = move || {
+        let Some((connection, gate, end)) = lock(&leader).take() else { return };
+        take_part(&led, connection, &gate, end);
+    };
+    // Where no thread can be had this one leads: no progress is shown, and no less is checked.
+    if Builder::new().spawn(lead.clone()).is_err() {
+        lead();
+    }
     wait(board, &ended, progress);
-    alone = alone.or_else(|| refused.lock().unwrap_or_else(PoisonError::into_inner).take());
+    alone = alone.or_else(|| lock(&refused).take());
     describe(access, board.readers(), alone.filter(|_| further > 0).as_deref())
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `end` goes with the thread: once every reader has dropped its own, the work is over.

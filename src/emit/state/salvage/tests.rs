@@ -90,6 +90,16 @@ fn a_damaged_history_costs_the_outbox_nothing() {
     is_whole(&place.mended().0);
 }
 
+/// Sound as a database. Taken for "never told", it would let a recovery close no incident.
+#[test]
+fn what_people_were_told_is_damaged_where_it_cannot_be_read() {
+    let place = place();
+    place.sql("UPDATE told SET told = replace(told, '{', '[')");
+    let (outbox, aside) = place.mended();
+    assert!(aside.why.contains("what people were told last"), "{}", aside.why);
+    assert_eq!(outbox.claimed(Slack, day(41)), (31..=40).collect::<Vec<_>>(), "the rest is kept");
+}
+
 #[test]
 fn a_file_of_a_newer_program_gives_what_is_alike() {
     let place = place();
