@@ -266,7 +266,7 @@ fn an_output_that_fails_leaves_the_verdict_and_turns_ok_into_unknown() {
     }
 }
 
-/// A user who may have no further thread, as under a unit's TasksMax: slower, and no less true.
+/// A user who may have no further thread, as under a unit's `TasksMax`: slower, and no less true.
 #[test]
 fn without_a_thread_to_be_had_all_is_checked_all_the_same() {
     let stage = Stage::new();
