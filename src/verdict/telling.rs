@@ -57,9 +57,37 @@ impl From<String> for Topic {
 pub struct Told {
     /// The state of the last notice; `None` where it was never told anything.
     pub state: Option<State>,
-    /// What it was told is wrong, and not yet that it is mended; with how many: violating rows, or invariants
-    /// that were not checked.
-    pub open: BTreeMap<Topic, Option<u64>>,
+    /// What it was told is wrong, and not yet that it is mended.
+    pub open: BTreeMap<Topic, Extent>,
+}
+
+/// How far what is wrong reaches; another extent is news.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "StoredExtent")]
+pub struct Extent {
+    /// Violating rows, or invariants that were not checked.
+    pub count: Option<u64>,
+    /// Of a violated invariant.
+    pub severity: Option<Severity>,
+    /// Which invariants were not checked.
+    pub ids: BTreeSet<String>,
+}
+
+/// As it lies in the state file; an older program kept the count alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredExtent {
+    Count(Option<u64>),
+    Whole { count: Option<u64>, severity: Option<Severity>, ids: BTreeSet<String> },
+}
+
+impl From<StoredExtent> for Extent {
+    fn from(stored: StoredExtent) -> Self {
+        match stored {
+            StoredExtent::Count(count) => Self { count, ..Self::default() },
+            StoredExtent::Whole { count, severity, ids } => Self { count, severity, ids },
+        }
+    }
 }
 
 /// When a channel wants to hear of a run.
@@ -79,7 +107,7 @@ pub enum Wish {
 pub enum Turn {
     /// Wrong, and not told before.
     New,
-    /// Wrong as before, with another number of rows or of invariants.
+    /// Wrong as before, to another extent.
     Changed,
     /// Wrong as before.
     Persists,
@@ -186,10 +214,10 @@ fn turns(told: &Told, notice: &Notice) -> Vec<(Topic, Turn)> {
     let before = told.open.keys().filter(|topic| !is_now.contains(topic));
     let (recovered, unseen): (Vec<&Topic>, Vec<&Topic>) = before.partition(|topic| holds.contains(*topic));
     let mut turns: Vec<(Topic, Turn)> = vec![];
-    turns.extend(now.iter().map(|(topic, count)| {
+    turns.extend(now.iter().map(|(topic, extent)| {
         let turn = match told.open.get(topic) {
             None => Turn::New,
-            Some(before) if before == count => Turn::Persists,
+            Some(before) if before == extent => Turn::Persists,
             Some(_) => Turn::Changed,
         };
         (topic.clone(), turn)
@@ -200,19 +228,20 @@ fn turns(told: &Told, notice: &Notice) -> Vec<(Topic, Turn)> {
 }
 
 /// What this notice says is wrong, worst first.
-fn open_now(notice: &Notice) -> Vec<(Topic, Option<u64>)> {
+fn open_now(notice: &Notice) -> Vec<(Topic, Extent)> {
     let of = |severity: Severity| {
         let violated = notice.matters.iter().filter(|matter| is_violated(matter));
-        violated
-            .filter(move |matter| matter.severity == severity)
-            .map(|matter| (Topic::Invariant(matter.id.clone()), matter.violations))
+        violated.filter(move |matter| matter.severity == severity).map(move |matter| {
+            let extent = Extent { count: matter.violations, severity: Some(severity), ..Extent::default() };
+            (Topic::Invariant(matter.id.clone()), extent)
+        })
     };
     match notice.occasion {
         Occasion::Test => vec![],
-        Occasion::Died => vec![(Topic::Died, None)],
+        Occasion::Died => vec![(Topic::Died, Extent::default())],
         Occasion::Run => {
             // That not all is known is worse than what can wait for the morning.
-            let unknown = not_checked(notice).map(|count| (Topic::NotChecked, Some(count)));
+            let unknown = not_checked(notice).map(|extent| (Topic::NotChecked, extent));
             of(Severity::Critical).chain(unknown).chain(of(Severity::Warning)).collect()
         }
     }
@@ -232,14 +261,17 @@ fn mended(notice: &Notice) -> BTreeSet<Topic> {
     mended
 }
 
-/// How many invariants were not checked in full, where the run did not look at everything or could not say
-/// so everywhere; `None` where it did.
-fn not_checked(notice: &Notice) -> Option<u64> {
+/// Which invariants were not checked in full, where the run did not look at everything or could not say so
+/// everywhere; `None` where it did.
+fn not_checked(notice: &Notice) -> Option<Extent> {
     let is_unsure = |matter: &&Matter| matter.standing == Standing::NotChecked || !matter.errors.is_empty();
-    let unsure = notice.matters.iter().filter(is_unsure).count() as u64;
+    let unsure = || notice.matters.iter().filter(is_unsure);
+    let (ids, count): (BTreeSet<_>, _) =
+        (unsure().map(|matter| matter.id.clone()).collect(), unsure().count());
     let is_said = notice.findings.iter().any(|said| said.state != State::Ok);
     let is_unexplained = notice.state != State::Ok && !notice.matters.iter().any(is_violated);
-    (unsure > 0 || is_said || is_unexplained || notice.state == State::Unknown).then_some(unsure)
+    let extent = Extent { count: Some(count as u64), severity: None, ids };
+    (count > 0 || is_said || is_unexplained || notice.state == State::Unknown).then_some(extent)
 }
 
 fn is_violated(matter: &Matter) -> bool {

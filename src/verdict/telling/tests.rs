@@ -1,6 +1,10 @@
 //! Does everybody hear of what they asked for, and is nothing forgotten that is still wrong?
 
+mod cases;
+
 use proptest::prelude::*;
+
+use cases::{CASES, Case};
 
 use super::*;
 use crate::verdict::notice::Said;
@@ -86,255 +90,6 @@ fn turn_word(turn: Turn) -> &'static str {
     }
 }
 
-struct Case {
-    field: &'static str,
-    before: &'static [&'static str],
-    now: &'static str,
-    word: Word,
-    turns: &'static str,
-    /// Of always, changes, failures: `acf`.
-    who: &'static str,
-}
-
-const fn case(
-    field: &'static str,
-    before: &'static [&'static str],
-    now: &'static str,
-    word: Word,
-    turns: &'static str,
-    who: &'static str,
-) -> Case {
-    Case { field, before, now, word, turns, who }
-}
-
-const CASES: &[Case] = &[
-    case("the first run ever is clean", &[], "ok: a, b", Word::Ok, "", "a"),
-    case("the first run ever finds something", &[], "warning: a 3, b", Word::Fail, "a new", "acf"),
-    case(
-        "the first run ever cannot check",
-        &[],
-        "unknown: a?, b?",
-        Word::CouldNotCheck,
-        "not-checked new",
-        "acf",
-    ),
-    case("a clean run after a clean run", &["ok: a"], "ok: a", Word::Ok, "", "a"),
-    case("a new violation", &["ok: a, b"], "critical: a! 1, b", Word::Fail, "a new", "acf"),
-    case(
-        "a second one beside an old one",
-        &["warning: a 3"],
-        "critical: b! 1, a 3",
-        Word::Fail,
-        "b new, a persists",
-        "acf",
-    ),
-    case("the same as last night", &["warning: a 3"], "warning: a 3", Word::Fail, "a persists", "af"),
-    case("another number of rows", &["warning: a 3"], "warning: a 4", Word::Fail, "a changed", "acf"),
-    case("fewer rows are no recovery", &["warning: a 3"], "warning: a 1", Word::Fail, "a changed", "acf"),
-    case(
-        "a warning that has become critical",
-        &["warning: a 3"],
-        "critical: a! 3",
-        Word::Fail,
-        "a persists",
-        "acf",
-    ),
-    case("mended", &["warning: a 3"], "ok: a", Word::Recovered, "a recovered", "acf"),
-    case("mended is told once", &["warning: a 3", "ok: a"], "ok: a", Word::Ok, "", "a"),
-    case(
-        "failing again after it was mended",
-        &["warning: a 3", "ok: a"],
-        "warning: a 3",
-        Word::Fail,
-        "a new",
-        "acf",
-    ),
-    case(
-        "one of two mended",
-        &["warning: a 3, b 1"],
-        "warning: b 1, a",
-        Word::Fail,
-        "b persists, a recovered",
-        "acf",
-    ),
-    case(
-        "not checked is no recovery",
-        &["warning: a 3"],
-        "unknown: a?",
-        Word::CouldNotCheck,
-        "not-checked new, a unseen",
-        "acf",
-    ),
-    case(
-        "nor is it on the second night",
-        &["warning: a 3", "unknown: a?"],
-        "unknown: a?",
-        Word::CouldNotCheck,
-        "not-checked persists, a unseen",
-        "af",
-    ),
-    case("skipped is no recovery", &["warning: a 3"], "ok: a-, b", Word::Ok, "a unseen", "ac"),
-    case("not selected is no recovery", &["warning: a 3"], "ok: b", Word::Ok, "a unseen", "ac"),
-    case(
-        "what nobody looks at is not news each night",
-        &["warning: a 3", "ok: b"],
-        "ok: b",
-        Word::Ok,
-        "a unseen",
-        "a",
-    ),
-    case(
-        "one mended, one not looked at, is not recovered",
-        &["warning: a 3, b 1"],
-        "ok: a, b-",
-        Word::Ok,
-        "a recovered, b unseen",
-        "acf",
-    ),
-    case(
-        "not looked at for a while, then mended",
-        &["warning: a 3", "unknown: a?"],
-        "ok: a",
-        Word::Recovered,
-        "not-checked recovered, a recovered",
-        "acf",
-    ),
-    case(
-        "not looked at for a while, and as it was",
-        &["warning: a 3", "unknown: a?"],
-        "warning: a 3",
-        Word::Fail,
-        "a persists, not-checked recovered",
-        "acf",
-    ),
-    case(
-        "checked again and clean",
-        &["unknown: a?"],
-        "ok: a",
-        Word::Recovered,
-        "not-checked recovered",
-        "acf",
-    ),
-    case(
-        "more was not checked than last night",
-        &["unknown: a?, b"],
-        "unknown: a?, b?",
-        Word::CouldNotCheck,
-        "not-checked changed",
-        "acf",
-    ),
-    case(
-        "a violation and one that was not checked",
-        &[],
-        "warning: a 3, b?",
-        Word::Fail,
-        "not-checked new, a new",
-        "acf",
-    ),
-    case(
-        "critical, then not known, then warning",
-        &[],
-        "critical: w 1, c! 1, u?",
-        Word::Fail,
-        "c new, not-checked new, w new",
-        "acf",
-    ),
-    case(
-        "violations that came along with errors",
-        &["critical: a! 3"],
-        "critical: a! 3?",
-        Word::Fail,
-        "a persists, not-checked new",
-        "acf",
-    ),
-    case(
-        "errors alone keep a violation open",
-        &["critical: a! 3"],
-        "unknown: a?",
-        Word::CouldNotCheck,
-        "not-checked new, a unseen",
-        "acf",
-    ),
-    case(
-        "a clean run whose output failed",
-        &["ok: a"],
-        "unknown: a + the textfile was not written",
-        Word::CouldNotCheck,
-        "not-checked new",
-        "acf",
-    ),
-    case(
-        "an output failed while an invariant was mended",
-        &["warning: a 3"],
-        "unknown: a + the textfile was not written",
-        Word::CouldNotCheck,
-        "not-checked new, a recovered",
-        "acf",
-    ),
-    case(
-        "an output fails as it did last night",
-        &["unknown: a + x"],
-        "unknown: a + x",
-        Word::CouldNotCheck,
-        "not-checked persists",
-        "af",
-    ),
-    case(
-        "an output failed and something is violated",
-        &["warning: a 3"],
-        "warning: a 3 + x",
-        Word::Fail,
-        "not-checked new, a persists",
-        "acf",
-    ),
-    case("no invariant was selected", &["ok: a"], "unknown:", Word::CouldNotCheck, "not-checked new", "acf"),
-    case("a state that nothing explains", &["ok: a"], "critical: a", Word::Fail, "not-checked new", "acf"),
-    case("a violation that the state knows nothing of", &["ok: a"], "ok: a 1", Word::Fail, "a new", "acf"),
-    case(
-        "an error that the state knows nothing of",
-        &["ok: a"],
-        "ok: a?",
-        Word::CouldNotCheck,
-        "not-checked new",
-        "acf",
-    ),
-    case("the first run ever died", &[], "died", Word::CouldNotCheck, "check-died new", "acf"),
-    case("a run died", &["warning: a 3"], "died", Word::CouldNotCheck, "check-died new, a unseen", "acf"),
-    case("another run died", &["ok: a", "died"], "died", Word::CouldNotCheck, "check-died persists", "acf"),
-    case(
-        "a run after one that died",
-        &["ok: a", "died"],
-        "ok: a",
-        Word::Recovered,
-        "check-died recovered",
-        "acf",
-    ),
-    case(
-        "a death says nothing about what was violated",
-        &["warning: a 3", "died"],
-        "warning: a 3",
-        Word::Fail,
-        "a persists, check-died recovered",
-        "acf",
-    ),
-    case(
-        "nor about what could not be checked",
-        &["unknown: a?", "died"],
-        "unknown: a?",
-        Word::CouldNotCheck,
-        "not-checked persists, check-died recovered",
-        "acf",
-    ),
-    case(
-        "a run that left a record and could not check",
-        &["died"],
-        "unknown: a?",
-        Word::CouldNotCheck,
-        "not-checked new, check-died recovered",
-        "acf",
-    ),
-];
-
 #[test]
 fn everybody_hears_of_what_they_asked_for() {
     for Case { field, before, now, word, turns, who } in CASES {
@@ -368,9 +123,12 @@ fn a_test_is_told_to_everybody_and_changes_nothing() {
 fn what_was_told_outlives_the_program() {
     let told = told(&["critical: a! 3, b?", "died"]);
     let text = serde_json::to_string(&told).unwrap();
-    assert_eq!(text, r#"{"state":"unknown","open":{"check-died":null,"not-checked":1,"a":3}}"#);
+    assert_eq!(
+        text,
+        r#"{"state":"unknown","open":{"check-died":{"count":null,"severity":null,"ids":[]},"not-checked":{"count":1,"severity":null,"ids":["b"]},"a":{"count":3,"severity":"critical","ids":[]}}}"#
+    );
     assert_eq!(serde_json::from_str::<Told>(&text).unwrap(), told);
-    let telling = tell(Wish::Always, &told, &read("warning: a 3, b")).unwrap();
+    let telling = tell(Wish::Always, &told, &read("critical: a! 3, b")).unwrap();
     let text = serde_json::to_string(&telling).unwrap();
     assert_eq!(
         text,
@@ -483,4 +241,14 @@ proptest! {
             told = next;
         }
     }
+}
+
+#[test]
+fn what_an_older_program_kept_is_read() {
+    let told: Told =
+        serde_json::from_str(r#"{"state":"warning","open":{"a":3,"not-checked":null}}"#).unwrap();
+    let counts: Vec<_> = told.open.values().map(|extent| extent.count).collect();
+    assert_eq!(counts, [None, Some(3)]);
+    let kept = serde_json::to_string(&after(&told, &read("critical: a! 3, b?"))).unwrap();
+    assert_eq!(serde_json::from_str::<Told>(&kept).unwrap(), after(&told, &read("critical: a! 3, b?")));
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::*;
 use crate::report::fixture::at;
 use crate::verdict::State;
-use crate::verdict::telling::{Topic, Turn, Word};
+use crate::verdict::telling::{Extent, Topic, Turn, Word};
 use ChannelName::{Mail, PagerDuty, Slack};
 
 struct Place {
@@ -46,7 +46,8 @@ pub(in crate::emit::state) fn night(of: i64) -> Notice {
 }
 
 pub(in crate::emit::state) fn told(rows: u64) -> Told {
-    let open = [(Topic::Invariant("lane_overrides".into()), Some(rows))];
+    let extent = Extent { count: Some(rows), ..Extent::default() };
+    let open = [(Topic::Invariant("lane_overrides".into()), extent)];
     Told { state: Some(State::Warning), open: open.into() }
 }
 
