@@ -123,7 +123,8 @@ fn a_name_that_promtool_finds_fault_with_is_seen() {
 #[test]
 fn what_the_runner_wrote_is_served_whole() {
     let folder = empty_folder("registry");
-    plms_invariants::demo::small(&folder).expect("target/tmp is writable");
+    plms_invariants::demo::generate(&plms_invariants::demo::Plan::new(&folder, 1_000))
+        .expect("target/tmp is writable");
     let textfiles = empty_folder("textfiles");
     let mut run = common::program(env!("CARGO_BIN_EXE_plms-invariants"), &folder);
     run.env("ENV_NAME", "a \"name\" with \\ and |").args(["--env-file", "/dev/null"]);

@@ -165,15 +165,6 @@ impl DemoError {
     }
 }
 
-/// A registry of a thousand runs with passports, for tests.
-///
-/// # Errors
-///
-/// As [`generate`].
-pub fn small(folder: impl Into<PathBuf>) -> Result<Planted, DemoError> {
-    generate(&Plan::new(folder, 1_000))
-}
-
 /// Makes the registry that a plan describes.
 ///
 /// It gets its name when it is complete: a generation that was cut short leaves no registry.
@@ -257,8 +248,8 @@ mod tests {
     #[test]
     fn the_same_plan_makes_the_same_rows() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut first = small(one.path()).unwrap();
-        let second = small(two.path()).unwrap();
+        let mut first = generate(&Plan::new(one.path(), 1_000)).unwrap();
+        let second = generate(&Plan::new(two.path(), 1_000)).unwrap();
         assert_eq!(fs::read(&first.registry).unwrap(), fs::read(&second.registry).unwrap());
         first.registry.clone_from(&second.registry);
         first.artifacts.clone_from(&second.artifacts);
@@ -268,7 +259,7 @@ mod tests {
     #[test]
     fn a_thousand_runs_violate_every_invariant_and_most_rows_none() {
         let folder = tempfile::tempdir().unwrap();
-        let planted = small(folder.path()).unwrap();
+        let planted = generate(&Plan::new(folder.path(), 1_000)).unwrap();
         assert_eq!(planted.violations.len(), 8, "{planted:#?}");
         for (id, &count) in &planted.violations {
             assert!((1..400).contains(&count), "{id}: {count}");
@@ -278,9 +269,9 @@ mod tests {
     #[test]
     fn a_registry_that_is_there_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        let registry = small(folder.path()).unwrap().registry;
+        let registry = generate(&Plan::new(folder.path(), 1_000)).unwrap().registry;
         fs::write(&registry, "somebody's").unwrap();
-        let refusal = small(folder.path()).unwrap_err().to_string();
+        let refusal = generate(&Plan::new(folder.path(), 1_000)).unwrap_err().to_string();
         assert!(refusal.contains("will not overwrite"), "{refusal}");
         assert_eq!(fs::read_to_string(&registry).unwrap(), "somebody's");
     }

@@ -354,11 +354,6 @@ mod tests {
                 prop_assert!(!matches!(prepared, Err(rusqlite::Error::MultipleStatement)), "{wrapped:?}");
             }
         }
-
-        #[test]
-        fn no_text_is_too_strange(text in any::<String>()) {
-            let _ = (statement(&text), expression(&text));
-        }
     }
 
     const PIECES: &[&str] = &[

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::exposition::seconds;
-use super::gauges::Gauges;
+use super::gauges::{Gauges, seconds};
 use crate::verdict::backlog::Backlog;
 
 /// One of the times of a backlog.

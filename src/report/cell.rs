@@ -31,11 +31,16 @@ pub fn json(cell: &Cell) -> Value {
 /// A violating row on one line, `id=7 run_id=NULL: reason`, every text in it hostile still.
 #[must_use]
 pub fn row(row: &SampleRow) -> String {
-    let cells: Vec<String> = row.cells.iter().map(|(name, cell)| format!("{name}={}", words(cell))).collect();
-    match &row.reason {
-        Some(reason) if cells.is_empty() => reason.clone(),
-        Some(reason) => format!("{}: {reason}", cells.join(" ")),
-        None => cells.join(" "),
+    with_reason(row.cells.iter().map(|(name, cell)| format!("{name}={}", words(cell))), row.reason.as_deref())
+}
+
+/// `id=7 lane=3: why`
+pub(super) fn with_reason(cells: impl Iterator<Item = String>, reason: Option<&str>) -> String {
+    let cells = cells.collect::<Vec<_>>().join(" ");
+    match reason {
+        Some(reason) if cells.is_empty() => reason.to_owned(),
+        Some(reason) => format!("{cells}: {reason}"),
+        None => cells,
     }
 }
 

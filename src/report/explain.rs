@@ -105,7 +105,7 @@ pub fn text(seen: &Explanation<'_>) -> String {
     text
 }
 
-/// For programs; `front` is the invariant as `list` has it.
+/// For programs; the invariant is as `list` has it.
 #[must_use]
 pub fn object(seen: &Explanation<'_>) -> Value {
     let plan = seen.plan.iter().map(|s| json!({ "id": s.id, "parent": s.parent, "detail": s.detail }));

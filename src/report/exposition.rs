@@ -1,8 +1,6 @@
 //! What do dashboards and alert rules learn from a run? Contract 6: `plms_invariants.prom`.
 
-use chrono::{DateTime, Utc};
-
-use super::gauges::{Gauges, Number};
+use super::gauges::{Gauges, Number, seconds};
 use crate::verdict::State;
 use crate::verdict::invariants::{Evaluation, Report};
 use crate::verdict::streaks::{Streak, Streaks};
@@ -119,11 +117,6 @@ fn invariants(gauges: &mut Gauges, report: &Report, streaks: &Streaks) {
 /// A state as monitoring plugins number it.
 fn number(state: State) -> u64 {
     state.exit_status().into()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay exact for 285,000 years")]
-pub(super) fn seconds(time: DateTime<Utc>) -> f64 {
-    time.timestamp_millis() as f64 / 1000.0
 }
 
 #[cfg(test)]

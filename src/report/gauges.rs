@@ -1,5 +1,6 @@
 //! How do numbers become a file that the textfile collector takes whole? Gauges only, in a fixed order.
 
+use chrono::{DateTime, Utc};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text::encode};
 use prometheus_client::metrics::{MetricType, gauge::ConstGauge};
@@ -9,6 +10,14 @@ use super::text::{cut, one_line};
 
 /// The longest label value in bytes: it is kept by every Prometheus that ever scrapes it.
 const LABEL: usize = 256;
+
+/// Seconds since 1970, to the millisecond.
+#[must_use]
+pub fn seconds(at: DateTime<Utc>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+    let seconds = at.timestamp_millis() as f64 / 1000.0;
+    seconds
+}
 
 /// The families of one textfile, in the order in which they were begun.
 #[derive(Debug, Default)]

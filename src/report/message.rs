@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::SecondsFormat;
 
+use super::cell;
 use super::run_text::{counted, failing_since};
 use super::table::visible;
 use super::text::cut;
@@ -83,12 +84,7 @@ pub(super) fn seen(matter: &Matter, turn: Turn, notice: &Notice) -> String {
 
 /// `id=7 run_id=NULL: reason`.
 pub(super) fn row(row: &Row) -> String {
-    let cells: Vec<String> = row.cells.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    match &row.reason {
-        Some(reason) if cells.is_empty() => reason.clone(),
-        Some(reason) => format!("{}: {reason}", cells.join(" ")),
-        None => cells.join(" "),
-    }
+    cell::with_reason(row.cells.iter().map(|(name, value)| format!("{name}={value}")), row.reason.as_deref())
 }
 
 /// Why not everything is known, the findings of the run first.

@@ -1,8 +1,6 @@
 //! What does a probe leave for Prometheus? Contract 6, unit by unit.
 
-use chrono::{DateTime, Utc};
-
-use super::gauges::Gauges;
+use super::gauges::{Gauges, seconds};
 use super::probe::{Metric, ProbeReport};
 
 /// Name and help of every family beside those that all probes have.
@@ -16,14 +14,6 @@ const FAMILIES: [(&str, &str); 8] = [
     ("plms_service_last_finish_timestamp_seconds", "When the last real run ended."),
     ("plms_freshness_limit_seconds", "Age from which the last run is stale."),
 ];
-
-/// Seconds since 1970, to the millisecond.
-#[must_use]
-pub fn seconds(at: DateTime<Utc>) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
-    let seconds = at.timestamp_millis() as f64 / 1000.0;
-    seconds
-}
 
 impl ProbeReport {
     /// The content of this probe's textfile. The families of all probes have the same help in each file,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::table::{Align, Table, cut, is_unseen, visible};
+use super::table::{Align, Table, cut_columns, is_unseen, visible};
 use super::{cell, json};
 use crate::invariants::{Body, Invariant};
 use crate::verdict::invariants::SampleRow;
@@ -61,7 +61,7 @@ impl<W: Write> RowsWriter<W> {
         let cells = row.cells.iter().map(|(_, cell)| cell::words(cell));
         let reason = self.with_reason.then(|| row.reason.clone().unwrap_or_default());
         match &mut self.to {
-            To::Table(table) => table.row(cells.map(|c| cut(&visible(&c), WIDEST)).chain(reason)),
+            To::Table(table) => table.row(cells.map(|c| cut_columns(&visible(&c), WIDEST)).chain(reason)),
             To::Csv(writer) => Ok(writer.write_record(cells.chain(reason).map(|c| plain(&c)))?),
             To::Jsonl(out) => writeln!(out, "{}", json::line(&cell::object(row))),
             To::Unbegun(..) | To::Gone => Ok(()),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::cell;
 use super::paint::Paint;
 use super::run_text::{counted, key, sentence, since};
+use super::table::cut_columns;
 use super::text::one_line;
 use crate::verdict::State;
 use crate::verdict::invariants::{Cell, Evaluation, Outcome, Report, SampleRow};
@@ -49,7 +50,7 @@ fn about(text: &mut String, report: &Report, paint: Paint) {
 }
 
 fn table(text: &mut String, report: &Report, paint: Paint, width: usize) {
-    let id = |evaluation: &Evaluation| shorten(&one_line(&evaluation.id), ID);
+    let id = |evaluation: &Evaluation| cut_columns(&one_line(&evaluation.id), ID);
     let ids =
         report.evaluations.iter().map(|e| id(e).chars().count()).max().unwrap_or(0).max("invariant".len());
     let most = report.evaluations.iter().filter_map(Evaluation::examined).max().unwrap_or(0);
@@ -73,7 +74,7 @@ fn table(text: &mut String, report: &Report, paint: Paint, width: usize) {
             known(evaluation.violations()),
             known(evaluation.examined()),
             evaluation.duration.map_or_else(|| "-".to_owned(), |took| format!("{:.3}", took.as_secs_f64())),
-            shorten(&one_line(&evaluation.title), room),
+            cut_columns(&one_line(&evaluation.title), room),
         );
     }
 }
@@ -119,7 +120,7 @@ fn details(
     }
     for row in evaluation.sample() {
         let row = one_line(&shown(evaluation, row));
-        let _ = writeln!(text, "  {}", shorten(&row, width.saturating_sub(2).max(20)));
+        let _ = writeln!(text, "  {}", cut_columns(&row, width.saturating_sub(2).max(20)));
     }
     let more = evaluation.violations().unwrap_or(0).saturating_sub(evaluation.sample().len() as u64);
     if more > 0 {
@@ -136,16 +137,6 @@ fn shown(evaluation: &Evaluation, row: &SampleRow) -> String {
         return cell::row(row);
     }
     format!("{} ({})", key(evaluation, row), cell::row(&SampleRow { cells, reason: None }))
-}
-
-/// At most that many characters; where something is left out, the last is `…`.
-fn shorten(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(characters.saturating_sub(1)).collect();
-    short.push('…');
-    short
 }
 
 fn bytes_for_people(bytes: u64) -> String {

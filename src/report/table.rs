@@ -113,7 +113,7 @@ pub(super) fn is_unseen(c: char) -> bool {
 
 /// As much of `text` as fits into `columns`, with `…` where something is left out.
 #[must_use]
-pub fn cut(text: &str, columns: usize) -> String {
+pub fn cut_columns(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
@@ -129,7 +129,7 @@ pub fn cut(text: &str, columns: usize) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Align, Table, cut, visible};
+    use super::{Align, Table, cut_columns, visible};
 
     fn render(headings: &[(&str, Align)], rows: &[&[&str]]) -> String {
         let mut table = Table::new(Vec::new(), headings);
@@ -186,8 +186,11 @@ ascii            1  x
 
     #[test]
     fn a_cut_text_has_its_columns() {
-        assert_eq!((cut("abc", 3).as_str(), cut("abcd", 3).as_str()), ("abc", "ab…"));
-        assert_eq!((cut("漢字漢", 6).as_str(), cut("漢字漢字", 6).as_str()), ("漢字漢", "漢字…"));
+        assert_eq!((cut_columns("abc", 3).as_str(), cut_columns("abcd", 3).as_str()), ("abc", "ab…"));
+        assert_eq!(
+            (cut_columns("漢字漢", 6).as_str(), cut_columns("漢字漢字", 6).as_str()),
+            ("漢字漢", "漢字…")
+        );
     }
 
     proptest! {

@@ -46,9 +46,6 @@ pub enum Unit {
     /// Seconds.
     #[serde(rename = "s")]
     Seconds,
-    /// Bytes.
-    #[serde(rename = "B")]
-    Bytes,
 }
 
 impl Perf {
@@ -86,7 +83,6 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::Count => "",
             Self::Seconds => "s",
-            Self::Bytes => "B",
         })
     }
 }

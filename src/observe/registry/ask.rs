@@ -156,12 +156,7 @@ impl Columns {
         }
         let reason = match self.reason.map(|place| row.get_ref(place)).transpose()? {
             None | Some(ValueRef::Null) => None,
-            Some(value) => Some(match cell(value, most) {
-                Cell::Text(text) => text,
-                Cell::Integer(number) => number.to_string(),
-                Cell::Real(number) => number.to_string(),
-                other => format!("{other:?}"),
-            }),
+            Some(value) => Some(crate::report::cell::words(&cell(value, most))),
         };
         Ok(SampleRow { cells, reason })
     }
