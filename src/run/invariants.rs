@@ -130,12 +130,18 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
         tell_from: alerts::tells(flags, asked.settings).then_some(&host),
     };
     let mut written = run_outputs(&mut report, &targets, asked.now);
-    if report.partial.is_none() && flags.deliver.unwrap_or_default() == Deliver::Now {
-        let budget = flags.deliver_budget.unwrap_or(asked.settings.deliver_budget.value);
-        let time = alerts::Time::within(report.finish, budget, Some(end), signals.asked());
-        let findings = alerts::deliver_run(asked.settings, &report, &written.outputs, &host, &time);
-        written.add(&mut report, findings);
-    }
+    let findings = match flags.deliver.unwrap_or_default() {
+        _ if report.partial.is_some() => vec![],
+        Deliver::Now => {
+            let budget = flags.deliver_budget.unwrap_or(asked.settings.deliver_budget.value);
+            let time = alerts::Time::within(report.finish, budget, Some(end), signals.asked());
+            alerts::deliver_run(asked.settings, &report, &written.outputs, &host, &time)
+        }
+        // Who delivers may be dead: what waits is counted by whoever adds to it.
+        Deliver::Spool => alerts::write_metrics(asked.settings).into_iter().collect(),
+        Deliver::Off => vec![],
+    };
+    written.add(&mut report, findings);
     let outputs = written.outputs;
     if let Some(folder) = state {
         folder.ended();

@@ -124,6 +124,12 @@ fn now_spool_and_off_are_what_they_say() {
     assert!(stage.pending().is_empty() && slack.connections() == 0);
     stage.plms("--deliver spool").expect_status(1);
     assert_eq!((stage.pending().len(), slack.connections()), (1, 0));
+    // Who is to deliver it may be dead: whoever watches the metrics sees that something waits, and since when.
+    let alerts = stage.metrics("plms_alerts.prom");
+    assert!(alerts.contains("plms_alerts_pending{env=\"test\",channel=\"unclaimed\"} 1\n"), "{alerts}");
+    assert!(
+        alerts.contains("plms_alerts_oldest_pending_timestamp_seconds{env=\"test\",channel=\"unclaimed\"} 1")
+    );
     // The next run tells what waits first, then its own.
     stage.violate(2);
     stage.plms("--deliver now").expect_status(1);
