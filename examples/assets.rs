@@ -3,13 +3,15 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
-use std::fs::create_dir_all;
+use std::fs::{OpenOptions, create_dir_all};
+use std::io::Write as _;
 use std::path::Path;
 
 use clap::{Command, CommandFactory as _};
 use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
 use plms_invariants::cli::{probe, runner};
+use plms_invariants::config::{KEYS, Kind};
 
 const SOURCE: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
@@ -44,8 +46,24 @@ fn man_pages(program: &Command, share: &Path) -> Result<(), Box<dyn Error>> {
         // empty date is left out by roff, and the next argument would be taken for it.
         let page = Man::new(command.clone()).date(" ").source(SOURCE).manual("PLMS Invariants");
         page.generate_to(&folder)?;
+        if command.get_name() == env!("CARGO_PKG_NAME") {
+            let file = folder.join(page.get_filename());
+            OpenOptions::new().append(true).open(file)?.write_all(variables().as_bytes())?;
+        }
     }
     Ok(())
+}
+
+/// The variables that the program reads, as the last section of its page.
+fn variables() -> String {
+    let intro = ".SH ENVIRONMENT\nThese variables, or lines of the env file (/etc/default/plms\\-invariants); a flag \
+                 stands over a variable, and a variable over that file. A secret may also be a systemd credential of \
+                 its name in lower case, or lie in the file that NAME_FILE names.\n";
+    let lines = KEYS.iter().map(|key| {
+        let secret = if key.kind == Kind::Secret { " (secret)" } else { "" };
+        format!(".TP\n\\fB{}\\fR\n{}{secret}\n", key.name, key.about.replace('-', "\\-"))
+    });
+    intro.to_owned() + &lines.collect::<String>()
 }
 
 /// Each shell looks in its own folder, for its own file name.

@@ -17,6 +17,23 @@ fn every_program_has_a_man_page_and_completions_for_three_shells() {
     assets.args(["run", "--quiet", "--locked", "--example", "assets", "--"]).arg(&share);
     finish(assets.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null())).expect_status(0);
 
+    // Whoever reads the page of a verb in a script needs to know what its exit status means.
+    for page in fs::read_dir(share.join("man/man1")).unwrap() {
+        let page = page.unwrap().path();
+        let text = fs::read_to_string(&page).unwrap();
+        let is_verb = !text.contains(".SH SUBCOMMANDS");
+        assert!(!is_verb || text.contains("Exit status: 0 "), "{}", page.display());
+    }
+    let page = fs::read_to_string(share.join("man/man1/plms-invariants.1")).unwrap();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let variables = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let variables: Vec<_> =
+        variables.filter(|name| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')).collect();
+    assert!(variables.len() > 15, "{variables:?}");
+    for name in variables {
+        assert!(page.contains(&format!("\\fB{name}\\fR\n")), "{name} is not in the man page");
+    }
+
     let mut abouts = BTreeSet::new();
     for source in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("bin")).unwrap() {
         let source = source.unwrap().path();

@@ -21,10 +21,15 @@ pub enum Deliver {
 pub enum AlertVerb {
     /// Send a marked test through each configured channel, and print what the far end said; OK where all took it,
     /// CRITICAL where one did not, UNKNOWN where none is configured
+    #[command(after_help = "Exit status: 0 all channels took it, 2 one did not, 3 none is configured.")]
     Test(TestFlags),
     /// Deliver everything that waits, now; CRITICAL where something still waits afterwards
+    #[command(
+        after_help = "Exit status: 0 nothing waits any more, 2 something does, 3 something could not be known or written."
+    )]
     Flush(FlushFlags),
     /// Print what waits, for which channel, since when and why
+    #[command(after_help = super::runner::ANSWERS)]
     Pending,
 }
 

@@ -51,6 +51,12 @@ pub enum Verb {
     Demo(DemoFlags),
 }
 
+/// What the exit status of a verdict means.
+const STATES: &str =
+    "Exit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; help, version and wrong flags are 3.";
+/// And that of a verb which is asked for something else.
+pub(super) const ANSWERS: &str = "Exit status: 0 where it could answer, whatever the answer is, else 3.";
+
 #[derive(Parser)]
 #[command(
     name = "plms-invariants",
@@ -58,7 +64,7 @@ pub enum Verb {
     about = "Check a production registry (SQLite) against its invariants",
     long_about = "Check a production registry (SQLite) against its invariants, and tell the truth about it: \
                   what could not be checked is UNKNOWN, never OK. Without a verb, `run` is meant.",
-    after_help = "Exit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN; help, version and wrong flags are 3."
+    after_help = STATES
 )]
 struct CommandLine {
     #[command(flatten)]
@@ -75,6 +81,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Subverb {
     /// Check the registry and leave log, metrics, status.json and history (the default)
+    #[command(after_help = STATES)]
     Run {
         #[command(flatten)]
         folders: Folders,
@@ -82,6 +89,7 @@ enum Subverb {
         flags: RunFlags,
     },
     /// Name the invariants, their severity, groups and files
+    #[command(after_help = ANSWERS)]
     List {
         #[command(flatten)]
         folders: Folders,
@@ -89,6 +97,7 @@ enum Subverb {
         flags: SelectFlags,
     },
     /// Tell everything about one invariant: front matter, SQL, query plan, and the index that would help
+    #[command(after_help = ANSWERS)]
     Explain {
         /// The invariant, as `list` names it
         id: String,
@@ -96,6 +105,7 @@ enum Subverb {
         folders: Folders,
     },
     /// Print every row that violates one invariant
+    #[command(after_help = ANSWERS)]
     Rows {
         /// The invariant, as `list` names it
         id: String,
@@ -106,8 +116,10 @@ enum Subverb {
         folders: Folders,
     },
     /// Print the last full run's verdict without running anything; one older than 25 h is CRITICAL
+    #[command(after_help = STATES)]
     Status,
     /// Print past runs, and per invariant the time from first failure to recovery
+    #[command(after_help = ANSWERS)]
     History {
         /// Print at most this many runs, the newest first
         #[arg(short = 'n', long, value_name = "N", default_value_t = 30)]
@@ -120,12 +132,14 @@ enum Subverb {
     #[command(subcommand)]
     Config(ConfigVerb),
     /// Make a registry with planted violations, check it, and see whether they were found
+    #[command(after_help = "Exit status: 0 where exactly what was planted was found, else 3.")]
     Demo(DemoFlags),
 }
 
 #[derive(Subcommand)]
 enum ConfigVerb {
     /// Print each setting and where it comes from, and which channels are configured; never a secret
+    #[command(after_help = ANSWERS)]
     Check(Folders),
 }
 
