@@ -119,3 +119,25 @@ fn a_plugins_exit_status_is_its_state_even_where_its_unit_calls_it_a_success() {
     assert_eq!(ask("success", 1, &[]), Some(3));
     assert_eq!(ask("success", 0, &["--nagios-status"]), Some(0));
 }
+
+/// A run whose main process ended with 4, as systemd shows it: `commands` with whether a `-` stands before
+/// each, and how it ended.
+fn ended_with_4(commands: Vec<(&'static str, bool, i32, i32)>) -> FakeUnit {
+    service(micros(Duration::ZERO) - HOUR - 500_000)
+        .with("ExecMainStatus", Value::Number(4))
+        .with("Type", Value::Text("oneshot".into()))
+        .with("SuccessExitStatus", Value::ExitStatuses(vec![], vec![]))
+        .with("ExecStart", Value::Commands(commands))
+}
+
+#[test]
+fn a_reload_of_systemd_makes_no_failure_of_a_success() {
+    judged(ended_with_4(vec![("/job", true, 1, 4)]), 0, "(exit status 4, accepted by its unit)");
+    // A reload: how each command ended is no longer on record.
+    judged(ended_with_4(vec![("/job", true, 0, 0)]), 0, "(exit status 4, accepted by its unit)");
+    judged(ended_with_4(vec![("/a", true, 0, 0), ("/b", true, 0, 0)]), 0, "accepted by its unit");
+    // Which of two it was that ended so is not known.
+    judged(ended_with_4(vec![("/a", true, 0, 0), ("/b", false, 0, 0)]), 3, "is not on record");
+    judged(ended_with_4(vec![("/a", true, 1, 0), ("/b", false, 1, 4)]), 2, "(reset-failed since)");
+    judged(ended_with_4(vec![("/job", false, 0, 0)]), 2, "(reset-failed since)");
+}

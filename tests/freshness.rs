@@ -264,3 +264,25 @@ fn a_run_in_progress_is_fine_until_it_takes_too_long() {
     // Nobody set a limit, and no run has ended for longer than is allowed.
     fake(hours(26)).ask(PROBE, &["-u", "job", "--max-runtime", "100h"]).expect_status(2);
 }
+
+/// A start at which systemd could not run the program; what it says of it later varies.
+fn refused(status: i32, result: &str) -> FakeUnit {
+    service(micros(hours(1)))
+        .with("Result", Value::Text(result.into()))
+        .with("ExecMainStatus", Value::Number(status))
+        .with("SuccessExitStatus", Value::ExitStatuses(vec![], vec![]))
+        .with("ExecStart", Value::Commands(vec![("/job", true, 1, status)]))
+}
+
+#[test]
+fn neither_reset_failed_nor_a_minus_before_the_command_makes_a_run_of_a_program_that_was_never_started() {
+    let now = micros(Duration::ZERO);
+    let fake = |service| FakeSystemd::of(timer(now, now), service);
+    for unit in [refused(203, "exit-code"), refused(203, "success"), refused(217, "success")] {
+        let seen = fake(unit).ask(PROBE, &["-u", "job"]).expect_status(3);
+        assert!(seen.stdout.contains("was started, and its main process never ran"), "{seen:#}");
+    }
+    // A program that exits so itself, says its unit.
+    let listed = refused(203, "success").with("SuccessExitStatus", Value::ExitStatuses(vec![203], vec![]));
+    fake(listed).ask(PROBE, &["-u", "job"]).expect_status(0);
+}

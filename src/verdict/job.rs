@@ -34,7 +34,10 @@ pub struct Job {
     /// An exit status, or a signal where the code says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_main_status: Option<i32>,
-    /// Where it ended otherwise than with 0: whether the unit's settings make that a success.
+    /// Where it ended otherwise than with 0: whether `SuccessExitStatus=` lists that as a success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lists_ending: Option<bool>,
+    /// Whether that or a `-` before its command makes it a success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepts_ending: Option<bool>,
     /// Whether the last start's conditions were met; says nothing without its time.
@@ -119,9 +122,10 @@ impl Job {
         if let Some(handoff) = self.exec_main_handoff {
             return handoff.is_some() || !self.has_ending();
         }
-        // Before 256 the statuses by which systemd says that it could not start it are all there is.
+        // Before 256 the statuses by which systemd says that it could not start it are all there is. Neither a
+        // `-` before the command nor reset-failed makes it a run; a program whose unit lists it exits so itself.
         let is_refused = self.exit_status().is_some_and(exit_names::is_not_started);
-        !(is_refused && self.result.as_deref() == Some("exit-code"))
+        !is_refused || self.lists_ending == Some(true)
     }
 
     /// With what status the last run's main process exited by itself.

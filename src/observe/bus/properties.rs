@@ -237,20 +237,36 @@ impl Properties {
         !matches!(ending, (Some(0 | 1), Some(0)))
     }
 
-    /// Whether `SuccessExitStatus=` or a `-` before the command make such an ending a success; `None` where
-    /// that was not asked. systemd.service(5), `SuccessExitStatus=`.
-    pub fn accepts_ending(&self) -> Option<bool> {
+    /// Whether `SuccessExitStatus=` makes such an ending a success; `None` where that was not asked.
+    /// systemd.service(5), `SuccessExitStatus=`.
+    pub fn lists_ending(&self) -> Option<bool> {
         let (codes, signals): (Vec<i32>, Vec<i32>) = self.get("SuccessExitStatus")?;
         let (code, status) = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);
-        let is_ignored =
-            self.array::<Command>("ExecStart").iter().any(|c| c.2 && (c.8, c.9) == (code, status));
         let is_daemon = self.text("Type").is_some_and(|kind| kind != "oneshot");
-        let is_listed = match code {
+        Some(match code {
             1 => codes.contains(&status),
             // SIGHUP, SIGINT, SIGPIPE and SIGTERM end a daemon cleanly.
             _ => signals.contains(&status) || (is_daemon && [1, 2, 13, 15].contains(&status)),
-        };
-        Some(is_ignored || is_listed)
+        })
+    }
+
+    /// Whether that, or a `-` before the command, makes such an ending a success; `None` where that was not
+    /// asked, or where systemd no longer knows which of several commands it was.
+    pub fn accepts_ending(&self) -> Option<bool> {
+        if self.lists_ending()? {
+            return Some(true);
+        }
+        let ending = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);
+        let commands = self.array::<Command>("ExecStart");
+        // A daemon-reload keeps how the main process ended, and forgets how each command did.
+        let is_forgotten = commands.iter().all(|c| c.8 == 0);
+        let mut ignoring = commands.iter().filter(|c| c.2);
+        match (is_forgotten, ignoring.clone().count()) {
+            (_, 0) => Some(false),
+            (true, count) if count < commands.len() => None,
+            (true, _) => Some(true),
+            (false, _) => Some(ignoring.any(|c| (c.8, c.9) == ending)),
+        }
     }
 
     pub fn array<T>(&self, name: &str) -> Vec<T>

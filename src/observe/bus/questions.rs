@@ -68,6 +68,7 @@ pub(super) const WHOLE_TIMER: [Property; 10] = [
     of_timer("AccuracyUSec", "t"),
     of_timer("RandomizedDelayUSec", "t"),
 ];
+const SUCCESS_EXIT_STATUS: Property = service("SuccessExitStatus", "(aiai)");
 const COMMANDS: &str = "a(sasbttttuii)";
 const CONDITIONS: &str = "a(sbbsi)";
 
@@ -143,11 +144,11 @@ pub(super) fn details(
     let result = seen.text("Result").unwrap_or_default();
     if seen.may_not_have_started() {
         wanted.push(optional(service("ExecMainHandoffTimestamp", "t")));
+        wanted.push(optional(SUCCESS_EXIT_STATUS));
     }
     if result == "success" && seen.ended_oddly() {
         // Without them the judge knows that it was not told.
-        let accepts =
-            [service("SuccessExitStatus", "(aiai)"), service("ExecStart", COMMANDS), service("Type", "s")];
+        let accepts = [SUCCESS_EXIT_STATUS, service("ExecStart", COMMANDS), service("Type", "s")];
         wanted.extend(accepts.map(optional));
     }
     // The main process did not fail, so a command beside it did.
