@@ -286,3 +286,41 @@ fn neither_reset_failed_nor_a_minus_before_the_command_makes_a_run_of_a_program_
     let listed = refused(203, "success").with("SuccessExitStatus", Value::ExitStatuses(vec![203], vec![]));
     fake(listed).ask(PROBE, &["-u", "job"]).expect_status(0);
 }
+
+/// An active timer of 40 days, which has just started its job.
+fn old_timer() -> FakeUnit {
+    let now = micros(Duration::ZERO);
+    timer(now, now).with("ActiveEnterTimestamp", Value::Time(micros(hours(40 * 24))))
+}
+
+#[test]
+fn a_job_that_has_not_succeeded_for_longer_than_the_limit_is_critical_whatever_never_run_says() {
+    let failed = service(micros(hours(1)))
+        .in_states(["loaded", "failed", "failed"])
+        .with("Result", Value::Text("exit-code".into()))
+        .with("ExecMainStatus", Value::Number(4));
+    let table = [
+        (refused(203, "exit-code"), "finish", "its main process never ran"),
+        (refused(217, "success"), "start", "its main process never ran"),
+        (failed, "success", "has no success on record"),
+    ];
+    for (unit, basis, why) in table {
+        let args = ["-u", "job", "--basis", basis, "--never-run", "ok"];
+        let seen = FakeSystemd::of(old_timer(), unit).ask(PROBE, &args).expect_status(2);
+        let line = seen.service_output();
+        let want = "its timer has been active for 40d (limit 25h";
+        assert!(line.contains(why) && line.contains(want), "{basis}\n{seen:#}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_start_younger() {
+    // The wall says an hour ago, the clock that cannot be set says since boot.
+    let monotonic = |name: &str, unit: FakeUnit| unit.with(name, Value::Time(1));
+    let exit = micros(Duration::from_millis(50));
+    let unit = monotonic("ExecMainStartTimestampMonotonic", service(exit))
+        .with("ExecMainStartTimestamp", Value::Time(exit));
+    let args = ["-u", "job", "--basis", "start", "-c", "10"];
+    let seen = FakeSystemd::of(timer(exit, exit), unit).ask(PROBE, &args).expect_status(2);
+    assert!(seen.stdout.contains("last started"), "{seen:#}");
+}

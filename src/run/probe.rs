@@ -196,7 +196,7 @@ fn converse(request: &Request, stage: &Stage) -> Answers {
     let asked = match request.question {
         Question::Timer(_) => bus::Asked::Timer,
         Question::Exit(_) => bus::Asked::Exit,
-        Question::Freshness { .. } => bus::Asked::Freshness,
+        Question::Freshness { ref limits, .. } => bus::Asked::Freshness(limits.basis),
     };
     let (names, patience) = (&request.names, patience(request.timeout));
     let answers = bus::converse(&request.target, names.are_many(), stage, patience, |bus| {

@@ -6,6 +6,7 @@
 use super::properties::Properties;
 use super::query::Asked;
 use super::units::{self, Listed};
+use crate::verdict::freshness::Basis;
 
 pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
 pub(super) const TIMER: &str = "org.freedesktop.systemd1.Timer";
@@ -68,6 +69,7 @@ pub(super) const WHOLE_TIMER: [Property; 10] = [
     of_timer("AccuracyUSec", "t"),
     of_timer("RandomizedDelayUSec", "t"),
 ];
+const START_MONOTONIC: Property = service("ExecMainStartTimestampMonotonic", "t");
 const SUCCESS_EXIT_STATUS: Property = service("SuccessExitStatus", "(aiai)");
 const COMMANDS: &str = "a(sasbttttuii)";
 const CONDITIONS: &str = "a(sbbsi)";
@@ -79,9 +81,12 @@ pub(super) fn first(name: &str, asked: Asked, is_named: bool) -> Vec<Property> {
         // A service that was named is found from its timers.
         (Asked::Timer, false) if is_named => vec![NEEDS_RELOAD, TRIGGERED_BY],
         (Asked::Timer, false) => vec![NEEDS_RELOAD],
-        (Asked::Exit | Asked::Freshness, true) => vec![],
+        (Asked::Exit | Asked::Freshness(_), true) => vec![],
         (Asked::Exit, false) => JOB.into_iter().chain(CHECKS).collect(),
-        (Asked::Freshness, false) => JOB.into_iter().chain([TRIGGERED_BY]).collect(),
+        (Asked::Freshness(basis), false) => {
+            let start = (basis == Basis::Start).then_some(START_MONOTONIC);
+            JOB.into_iter().chain([TRIGGERED_BY]).chain(start).collect()
+        }
     }
 }
 
@@ -91,15 +96,27 @@ pub(super) fn needed(name: &str, asked: Asked) -> Vec<Property> {
     whole.iter().copied().chain(first(name, asked, false)).collect()
 }
 
+/// Whether what is on record of a job is enough to judge it by, and nobody asks its timer for its age.
+pub(super) fn is_dated(job: &Properties, asked: Asked) -> bool {
+    let counts = match asked {
+        Asked::Freshness(Basis::Success) => {
+            job.text("Result").as_deref() == Some("success") && !job.may_not_have_started()
+        }
+        Asked::Freshness(_) => !job.may_not_have_started(),
+        Asked::Exit | Asked::Timer => true,
+    };
+    job.has_run() && counts
+}
+
 /// What the first answers call for. `is_remote`: the monotonic clock of that machine is not ours;
-/// `has_run`: the job that a timer starts has a run on record, and nobody asks the timer for its age.
+/// `is_dated`: of the job that a timer starts.
 pub(super) fn details(
     listed: &Listed,
     seen: &Properties,
     name: &str,
     asked: Asked,
     is_remote: bool,
-    has_run: bool,
+    is_dated: bool,
 ) -> Vec<Property> {
     let mut wanted = Vec::new();
     if !matches!(listed.load_state.as_str(), "loaded" | "not-found" | "masked") {
@@ -110,7 +127,7 @@ pub(super) fn details(
     }
     if units::is_timer(name) {
         let is_counted = is_remote && seen.duration("NextElapseUSecMonotonic").is_some();
-        if (asked != Asked::Timer && !has_run) || is_counted {
+        if (asked != Asked::Timer && !is_dated) || is_counted {
             wanted.extend(ACTIVE_ENTER);
         }
         if matches!(seen.text("UnitFileState").as_deref(), Some("static" | "indirect")) {
@@ -126,10 +143,10 @@ pub(super) fn details(
     }
     if !has_ended || !seen.has_run() {
         wanted.extend(INACTIVE_EXIT.into_iter().chain(INACTIVE_ENTER).chain([TRIGGERED_BY]));
-        wanted.push(service("ExecMainStartTimestampMonotonic", "t"));
+        wanted.push(START_MONOTONIC);
     }
     // A run that was skipped makes no older run any older: freshness asks where there is none.
-    if asked == Asked::Freshness && !seen.has_run() {
+    if matches!(asked, Asked::Freshness(_)) && !seen.has_run() {
         let stamps = ["ConditionTimestamp", "AssertTimestamp"].map(|name| unit(name, "t"));
         let lists = ["Conditions", "Asserts"].map(|name| optional(unit(name, CONDITIONS)));
         wanted.extend(CHECKS.into_iter().chain(stamps).chain(lists));
