@@ -28,7 +28,7 @@ fn ago(seconds: i64) -> Stamp {
 
 fn unit(states: [&str; 3]) -> Unit {
     let [load, active, sub] = states.map(String::from);
-    Unit { id: "x".into(), load_state: load, active_state: active, sub_state: sub, ..Unit::default() }
+    Unit { id: "x.service".into(), load_state: load, active_state: active, sub_state: sub, ..Unit::default() }
 }
 
 fn job(in_states: [&str; 3], result: &str, code: i32, status: i32) -> Job {
@@ -157,7 +157,7 @@ prop_compose! {
         stamps in prop::array::uniform3(prop::option::of(any_stamp())),
     ) -> Unit {
         Unit {
-            id: "x".into(), load_state: load, load_error: None, active_state: active, sub_state: sub, job,
+            id: "x.service".into(), load_state: load, load_error: None, active_state: active, sub_state: sub, job,
             unit_file_state: file, is_wanted, need_daemon_reload,
             active_enter: stamps[0], inactive_exit: stamps[1], inactive_enter: stamps[2],
         }

@@ -42,8 +42,7 @@ pub struct Limits {
 #[must_use]
 pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
     let (job, id) = (&seen.job, &seen.job.unit.id);
-    let broken = job.unit.load_ruling(id).or_else(|| job.unit.word_ruling(id));
-    if let Some(ruling) = broken {
+    if let Some(ruling) = job.unjudgeable() {
         return Verdict { rulings: vec![ruling], when_ok: String::new() };
     }
     let ruling = match job.activity() {

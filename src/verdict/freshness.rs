@@ -88,8 +88,8 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> (Verdict, Meas
     let mut rulings = Vec::new();
     let mut measured = Measured { age: None, warn: limits.warn, crit: Some(limits.crit) };
     if let Some(service) = &seen.service {
-        let (job, id) = (&service.job, &service.job.unit.id);
-        if let Some(ruling) = job.unit.load_ruling(id).or_else(|| job.unit.word_ruling(id)) {
+        let job = &service.job;
+        if let Some(ruling) = job.unjudgeable() {
             return (Verdict { rulings: vec![ruling], when_ok: String::new() }, measured);
         }
         if let Activity::Running(since) = job.activity() {

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::clock::{Clock, Stamp};
 use super::duration::human;
 use super::exit_names;
+use super::ruling::Ruling;
+use super::state::State;
 use super::unit::Unit;
 
 /// A service as systemd shows it; names are systemd's own. As in [`Unit`], what is not known is not shown.
@@ -83,10 +85,25 @@ impl Job {
         match (self.unit.active_state.as_str(), self.unit.sub_state.as_str()) {
             (_, sub) if sub.contains("auto-restart") => Activity::WaitsForRestart,
             ("active", "exited") => Activity::Remains,
+            // A target or a mount has no process that will end.
+            ("active" | "reloading" | "refreshing", _) if self.unit.is_of_another_type() => Activity::Remains,
             ("inactive" | "failed" | "maintenance", _) => Activity::Ended,
             // When the unit began to start: a hung ExecStartPre has no main process yet.
             _ => Activity::Running(self.unit.inactive_exit.or(self.exec_main_start)),
         }
+    }
+
+    /// The ruling where no run can be asked for: it is not loaded, its state is a new word, or it is no service.
+    #[must_use]
+    pub fn unjudgeable(&self) -> Option<Ruling> {
+        let id = &self.unit.id;
+        let of_another_type = || {
+            let sentence =
+                format!("{id} is no service: systemd records neither when it ran nor how it ended");
+            self.unit.is_of_another_type().then(|| Ruling::new(State::Unknown, "no-service", sentence))
+        };
+        let loaded = self.unit.load_ruling(id).or_else(|| self.unit.word_ruling(id));
+        loaded.or_else(of_another_type)
     }
 
     /// Why the last start was no run: `ConditionPathExists=/x was not met`.

@@ -203,10 +203,15 @@ fn rule_held_up(seen: &Observation, limits: &Limits, now: &Clock) -> Option<Ruli
     let name = &job.unit.id;
     let fires_behind = seen.timer.unit.sub_state == "running";
     let since = match job.activity() {
+        // It fires once more, and what it starts may be stopped before: systemd waits from then on.
+        Activity::Remains if job.unit.is_of_another_type() && !fires_behind => return None,
         Activity::Remains => {
-            let sentence = format!(
-                "{id} cannot start {name} again: it stays active after it has ended (RemainAfterExit)"
-            );
+            let why = if job.unit.is_of_another_type() {
+                "it stays active until somebody stops it"
+            } else {
+                "it stays active after it has ended (RemainAfterExit)"
+            };
+            let sentence = format!("{id} cannot start {name} again: {why}");
             return Some(Ruling::new(State::Critical, "remain-after-exit", sentence));
         }
         Activity::Running(since) => since,

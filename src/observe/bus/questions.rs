@@ -82,6 +82,8 @@ pub(super) fn first(name: &str, asked: Asked, is_named: bool) -> Vec<Property> {
         (Asked::Timer, false) if is_named => vec![NEEDS_RELOAD, TRIGGERED_BY],
         (Asked::Timer, false) => vec![NEEDS_RELOAD],
         (Asked::Exit | Asked::Freshness(_), true) => vec![],
+        // Of a target or a mount there is no run to ask for.
+        (Asked::Exit | Asked::Freshness(_), false) if !units::is_service(name) => vec![],
         (Asked::Exit, false) => JOB.into_iter().chain(CHECKS).collect(),
         (Asked::Freshness(basis), false) => {
             let start = (basis == Basis::Start).then_some(START_MONOTONIC);
@@ -134,6 +136,9 @@ pub(super) fn details(
             // Without WantedBy the judge knows that it was not told.
             wanted.extend(["WantedBy", "RequiredBy", "UpheldBy"].map(|name| optional(unit(name, "as"))));
         }
+        return wanted;
+    }
+    if asked != Asked::Timer && !units::is_service(name) {
         return wanted;
     }
     let has_ended = matches!(listed.active_state.as_str(), "inactive" | "failed");
