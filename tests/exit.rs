@@ -141,3 +141,33 @@ fn a_reload_of_systemd_makes_no_failure_of_a_success() {
     judged(ended_with_4(vec![("/a", true, 1, 0), ("/b", false, 1, 4)]), 2, "(reset-failed since)");
     judged(ended_with_4(vec![("/job", false, 0, 0)]), 2, "(reset-failed since)");
 }
+
+/// A daemon that systemd has restarted so often, and that has been running for so long since.
+fn restarted(times: u32, when: &str, seconds: u64) -> FakeUnit {
+    let since = micros(Duration::from_secs(seconds));
+    never_started()
+        .in_states(["loaded", "active", "running"])
+        .with("InactiveExitTimestamp", Value::Time(since))
+        .with("ExecMainStartTimestamp", Value::Time(since))
+        .with("ConditionResult", Value::Truth(true))
+        .with("AssertResult", Value::Truth(true))
+        .with("NRestarts", Value::Count(times))
+        .with("Restart", Value::Text(when.into()))
+}
+
+#[test]
+fn a_daemon_that_dies_and_is_restarted_again_and_again_is_no_ok() {
+    let want = "job.service was restarted 5 times by systemd, and has been running for ";
+    judged(restarted(5, "always", 1), 1, want);
+    judged(restarted(1, "on-failure", 300), 1, "was restarted once by systemd");
+    // Once, long ago; or never; or after successes alone.
+    judged(restarted(1, "always", 30 * 86_400), 0, "is running for 30d");
+    judged(restarted(0, "always", 1), 0, "is running for");
+    judged(restarted(5, "on-success", 1), 0, "is running for");
+    // Its process is replaced while the unit stays up.
+    let since = Value::Time(micros(Duration::from_secs(86_400)));
+    judged(restarted(5, "always", 1).with("InactiveExitTimestamp", since), 1, want);
+    // Asked just as the next run began.
+    let waiting = ["loaded", "activating", "auto-restart"];
+    judged(restarted(5, "always", 1).in_states(waiting), 3, "waits for a restart, and how it ended is not");
+}

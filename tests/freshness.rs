@@ -324,3 +324,32 @@ fn a_clock_that_was_set_back_makes_no_start_younger() {
     let seen = FakeSystemd::of(timer(exit, exit), unit).ask(PROBE, &args).expect_status(2);
     assert!(seen.stdout.contains("last started"), "{seen:#}");
 }
+
+#[test]
+fn a_start_that_is_tried_again_and_again_is_no_run() {
+    let again = |unit: FakeUnit| {
+        unit.with("NRestarts", Value::Count(9)).with("Restart", Value::Text("on-failure".into()))
+    };
+    let looping = || {
+        again(running_since(Duration::from_secs(1)))
+            .in_states(["loaded", "activating", "start-pre"])
+            .with("ExecMainStartTimestamp", Value::Time(0))
+    };
+    let seen = FakeSystemd::of(old_timer(), looping()).ask(PROBE, &["-u", "job"]).expect_status(2);
+    let want =
+        "was restarted by systemd, and its main process has not run; its timer has been active for 40d";
+    assert!(seen.service_output().contains(want), "{seen:#}");
+    let now = micros(Duration::ZERO);
+    FakeSystemd::of(timer(now, now), looping()).ask(PROBE, &["-u", "job"]).expect_status(3);
+    // The first start is a run in progress, and so is one whose main process runs.
+    let first = looping().with("NRestarts", Value::Count(0));
+    FakeSystemd::of(old_timer(), first).ask(PROBE, &["-u", "job"]).expect_status(0);
+    let running = || again(running_since(Duration::from_secs(1)));
+    FakeSystemd::of(old_timer(), running()).ask(PROBE, &["-u", "job"]).expect_status(0);
+    // None of its tries succeeded since its timer fired.
+    let fired = timer(micros(hours(1)), now).with("LastTriggerUSecMonotonic", Value::Time(1));
+    for (limit, status) in [("10000h", 0), ("5", 2)] {
+        let args = ["-u", "job", "--basis", "success", "-c", limit];
+        FakeSystemd::of(fired.clone(), running()).ask(PROBE, &args).expect_status(status);
+    }
+}

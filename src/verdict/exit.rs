@@ -13,6 +13,8 @@ use super::timer::Timer;
 
 /// A start job that takes longer has hung, where the operator set no limit.
 const LONGEST_START: Duration = Duration::from_secs(86_400);
+/// A restarted run that lasts so long is no part of a crash loop.
+const PROVEN: Duration = Duration::from_secs(600);
 /// A timer that became active so soon after boot came with it.
 const BOOT: TimeDelta = TimeDelta::minutes(10);
 
@@ -46,7 +48,17 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
         return Verdict { rulings: vec![ruling], when_ok: String::new() };
     }
     let ruling = match job.activity() {
-        Activity::Running(since) => rule_running(job, since, limits, now),
+        Activity::Running(since) => match rule_running(job, since, limits, now) {
+            ruling if ruling.state == State::Ok => rule_restarts(job, now).unwrap_or(ruling),
+            ruling => ruling,
+        },
+        // It began to run between two answers.
+        Activity::WaitsForRestart
+            if job.exec_main_exit.is_none() && job.result.as_deref() == Some("success") =>
+        {
+            let sentence = format!("{id} waits for a restart, and how it ended is not on record");
+            Ruling::new(State::Unknown, "no-answer", sentence)
+        }
         Activity::WaitsForRestart => {
             let waiting = format!("{id} waits for a restart; it");
             rule_result(seen, limits, now, &waiting)
@@ -84,6 +96,21 @@ pub fn rule_running(job: &Job, since: Option<Stamp>, limits: &Limits, now: &Cloc
             Ruling::new(State::Ok, "running", format!("{id} is {phrase}{limit}"))
         }
     }
+}
+
+/// The ruling on a run that systemd began by itself because the one before ended: it has yet to prove itself.
+fn rule_restarts(job: &Job, now: &Clock) -> Option<Ruling> {
+    let restarts = job.restarts_in_doubt();
+    // A unit may stay up while its process is replaced, so the younger counts.
+    let began = [job.unit.inactive_exit, job.exec_main_start].into_iter().flatten();
+    let age = began.map(|stamp| stamp.age(now).elapsed).min()?;
+    let times = if restarts == 1 { "once".into() } else { format!("{restarts} times") };
+    let sentence = format!(
+        "{} was restarted {times} by systemd, and has been running for {} since",
+        job.unit.id,
+        human(age)
+    );
+    (restarts > 0 && age < PROVEN).then(|| Ruling::new(State::Warning, "restarting", sentence))
 }
 
 fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> Ruling {

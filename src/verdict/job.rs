@@ -60,6 +60,12 @@ pub struct Job {
     /// `ExecStartPre=/some/command: exit status 7`: what failed beside the main process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_command: Option<String>,
+    /// How often systemd has restarted it by itself since somebody started it; asked where it runs.
+    #[serde(rename = "NRestarts", skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
+    /// `always`, `on-failure`, …: when systemd does so; asked where it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<String>,
     /// The units that start it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub triggered_by: Vec<String>,
@@ -121,6 +127,20 @@ impl Job {
             return Some(by("a condition"));
         }
         (self.assert.is_some() && self.assert_result != Some(true)).then(|| by("an assertion"))
+    }
+
+    /// How often it was restarted, unless each restart followed a success.
+    #[must_use]
+    pub fn restarts_in_doubt(&self) -> u32 {
+        let follows_success = self.restart.as_deref() == Some("on-success");
+        self.restarts.filter(|_| !follows_success).unwrap_or_default()
+    }
+
+    /// It was restarted, and its settings allow that after failures alone.
+    #[must_use]
+    pub fn retries(&self) -> bool {
+        let follows_failure = self.restart.as_deref().is_some_and(|when| when.starts_with("on-"));
+        self.restarts_in_doubt() > 0 && follows_failure
     }
 
     /// When the main process of the last run ended, where it really was the job's own program.

@@ -174,6 +174,10 @@ impl Properties {
         Some(*number)
     }
 
+    pub fn count(&self, name: &str) -> Option<u32> {
+        self.get(name)
+    }
+
     pub fn duration(&self, name: &str) -> Option<Duration> {
         let Some(Value::Number(raw)) = self.find(name) else { return None };
         microseconds(*raw)

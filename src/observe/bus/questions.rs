@@ -147,8 +147,14 @@ pub(super) fn details(
         return wanted;
     }
     if !has_ended || !seen.has_run() {
-        wanted.extend(INACTIVE_EXIT.into_iter().chain(INACTIVE_ENTER).chain([TRIGGERED_BY]));
-        wanted.push(START_MONOTONIC);
+        wanted.extend(INACTIVE_EXIT.into_iter().chain([START_MONOTONIC]));
+        let is_running =
+            !has_ended && listed.sub_state != "exited" && !listed.sub_state.contains("auto-restart");
+        if is_running {
+            wanted.extend([optional(service("NRestarts", "u")), optional(service("Restart", "s"))]);
+        } else {
+            wanted.extend(INACTIVE_ENTER.into_iter().chain([TRIGGERED_BY]));
+        }
     }
     // A run that was skipped makes no older run any older: freshness asks where there is none.
     if matches!(asked, Asked::Freshness(_)) && !seen.has_run() {

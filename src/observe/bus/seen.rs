@@ -114,6 +114,8 @@ impl Answers {
             assert: properties.stamp("AssertTimestamp"),
             unmet: unmet("Conditions").chain(unmet("Asserts")).collect(),
             failed_command: properties.failed_command(),
+            restarts: properties.count("NRestarts"),
+            restart: properties.text("Restart"),
             triggered_by: properties.texts("TriggeredBy"),
         })
     }
