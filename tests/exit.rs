@@ -171,3 +171,17 @@ fn a_daemon_that_dies_and_is_restarted_again_and_again_is_no_ok() {
     let waiting = ["loaded", "activating", "auto-restart"];
     judged(restarted(5, "always", 1).in_states(waiting), 3, "waits for a restart, and how it ended is not");
 }
+
+#[test]
+fn a_daemon_that_is_up_for_days_may_reload_and_stop() {
+    let days = |active: &str, sub: &str| restarted(0, "no", 2 * 86_400).in_states(["loaded", active, sub]);
+    let stops = |seconds: u64| Value::Time(micros(Duration::from_secs(seconds)));
+    let stopping = |seconds| days("deactivating", "stop").with("ActiveExitTimestamp", stops(seconds));
+    let stopping = |seconds| stopping(seconds).with("ActiveExitTimestampMonotonic", Value::Time(0));
+    judged(days("reloading", "reload"), 0, "job.service is running for 2d");
+    judged(stopping(3), 0, "job.service is stopping for 3");
+    judged(stopping(25 * 3600), 2, "job.service has been stopping for 25h (limit 24h)");
+    // A oneshot: when it last was active is older than its start.
+    judged(stopping(3 * 86_400), 2, "job.service has been running for 2d (limit 24h)");
+    judged(days("activating", "start"), 2, "job.service has been running for 2d (limit 24h)");
+}

@@ -154,12 +154,13 @@ prop_compose! {
         is_wanted: Option<bool>,
         need_daemon_reload: Option<bool>,
         job in 0_u32..2,
-        stamps in prop::array::uniform3(prop::option::of(any_stamp())),
+        stamps in prop::array::uniform4(prop::option::of(any_stamp())),
     ) -> Unit {
         Unit {
             id: "x.service".into(), load_state: load, load_error: None, active_state: active, sub_state: sub, job,
             unit_file_state: file, is_wanted, need_daemon_reload,
             active_enter: stamps[0], inactive_exit: stamps[1], inactive_enter: stamps[2],
+            active_exit: stamps[3],
         }
     }
 }
@@ -171,11 +172,13 @@ prop_compose! {
         stamps in prop::array::uniform4(prop::option::of(any_stamp())),
         handoff in prop::option::of(prop::option::of(any_stamp())),
         code in prop::option::of(-1_i32..5), status in prop::option::of(prop_oneof![Just(0), any::<i32>()]),
-        condition_result: Option<bool>, assert_result: Option<bool>, accepts_ending: Option<bool>,
+        condition_result: Option<bool>, assert_result: Option<bool>,
+        accepts in prop::array::uniform2(any::<Option<bool>>()),
+        restarts in prop::option::of(0_u32..3),
     ) -> Job {
         Job {
             unit, result, exec_main_start: stamps[0], exec_main_exit: stamps[1], exec_main_handoff: handoff,
-            exec_main_code: code, exec_main_status: status, accepts_ending, condition_result,
+            exec_main_code: code, exec_main_status: status, lists_ending: accepts[0], accepts_ending: accepts[1], restarts, condition_result,
             condition: stamps[2], assert_result, assert: stamps[3], ..Job::default()
         }
     }

@@ -11,7 +11,7 @@ use super::job::{Activity, Job};
 use super::ruling::{Ruling, Verdict};
 use super::timer::Timer;
 
-/// A start job that takes longer has hung, where the operator set no limit.
+/// A start or a stop that takes longer has hung, where the operator set no limit.
 const LONGEST_START: Duration = Duration::from_secs(86_400);
 /// A restarted run that lasts so long is no part of a crash loop.
 const PROVEN: Duration = Duration::from_secs(600);
@@ -75,10 +75,20 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
 #[must_use]
 pub fn rule_running(job: &Job, since: Option<Stamp>, limits: &Limits, now: &Clock) -> Ruling {
     let id = &job.unit.id;
-    let phrase = Job::running_phrase(since, now);
-    let is_starting = job.unit.active_state != "active";
-    let limit = limits.max_runtime.or(is_starting.then_some(LONGEST_START));
-    match (since, limit) {
+    let active_state = job.unit.active_state.as_str();
+    let age = |stamp: Stamp| stamp.age(now).elapsed;
+    // Of a daemon that stops, the stop may hang, however long it has been up; a oneshot that stops was never
+    // active, and what is on record of that is older than its start.
+    let stops =
+        job.unit.active_exit.filter(|_| active_state == "deactivating" && limits.max_runtime.is_none());
+    let stops = stops.filter(|stops| since.is_none_or(|since| age(*stops) <= age(since)));
+    let phrase = match stops {
+        Some(stops) => format!("stopping for {}", human(age(stops))),
+        None => Job::running_phrase(since, now),
+    };
+    let is_short = matches!(active_state, "activating" | "deactivating");
+    let limit = limits.max_runtime.or(is_short.then_some(LONGEST_START));
+    match (stops.or(since), limit) {
         (Some(since), Some(limit)) if since.age(now).elapsed > limit => {
             let sentence = format!("{id} has been {phrase} (limit {})", human(limit));
             Ruling::new(State::Critical, "hung", sentence)

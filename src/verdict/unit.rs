@@ -37,6 +37,9 @@ pub struct Unit {
     /// When it last became active; a oneshot never does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_enter: Option<Stamp>,
+    /// When it last ceased to be active; asked where it stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_exit: Option<Stamp>,
     /// When its activation last began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_exit: Option<Stamp>,

@@ -43,6 +43,8 @@ const NEEDS_RELOAD: Property = unit("NeedDaemonReload", "b");
 const TRIGGERED_BY: Property = unit("TriggeredBy", "as");
 const ACTIVE_ENTER: [Property; 2] =
     [unit("ActiveEnterTimestamp", "t"), unit("ActiveEnterTimestampMonotonic", "t")];
+const ACTIVE_EXIT: [Property; 2] =
+    [unit("ActiveExitTimestamp", "t"), unit("ActiveExitTimestampMonotonic", "t")];
 const INACTIVE_EXIT: [Property; 2] =
     [unit("InactiveExitTimestamp", "t"), unit("InactiveExitTimestampMonotonic", "t")];
 const INACTIVE_ENTER: [Property; 2] =
@@ -150,6 +152,7 @@ pub(super) fn details(
         wanted.extend(INACTIVE_EXIT.into_iter().chain([START_MONOTONIC]));
         let is_running =
             !has_ended && listed.sub_state != "exited" && !listed.sub_state.contains("auto-restart");
+        wanted.extend(ACTIVE_EXIT.into_iter().filter(|_| listed.active_state == "deactivating"));
         if is_running {
             wanted.extend([optional(service("NRestarts", "u")), optional(service("Restart", "s"))]);
         } else {

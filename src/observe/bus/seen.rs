@@ -136,6 +136,7 @@ fn unit_of(listed: &Listed, properties: &Properties) -> Unit {
         is_wanted,
         need_daemon_reload: properties.is_set("NeedDaemonReload"),
         active_enter: properties.stamp("ActiveEnterTimestamp"),
+        active_exit: properties.stamp("ActiveExitTimestamp"),
         inactive_exit: properties.stamp("InactiveExitTimestamp"),
         inactive_enter: properties.stamp("InactiveEnterTimestamp"),
     }
