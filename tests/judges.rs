@@ -19,7 +19,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn clock() -> Clock {
-    Clock { realtime: now(), monotonic: Some(Duration::from_secs(500_000)) }
+    Clock { realtime: now(), monotonic: Some(Duration::from_secs(500_000)), suspended: Duration::ZERO }
 }
 
 fn ago(seconds: i64) -> Stamp {
