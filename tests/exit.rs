@@ -102,7 +102,7 @@ fn a_plugins_exit_status_is_its_state_even_where_its_unit_calls_it_a_success() {
         let service = if result == "success" {
             ended(result, 1, status).in_states(["loaded", "inactive", "dead"])
         } else {
-            ended(result, 1, status)
+            ended(result, 1, status).with("SuccessExitStatus", Value::ExitStatuses(vec![], vec![]))
         };
         let fake = FakeSystemd::of(timer(now - HOUR, now + HOUR), service);
         fake.ask(PROBE, &[&["-u", "job"], args].concat()).status
@@ -184,4 +184,62 @@ fn a_daemon_that_is_up_for_days_may_reload_and_stop() {
     // A oneshot: when it last was active is older than its start.
     judged(stopping(3 * 86_400), 2, "job.service has been running for 2d (limit 24h)");
     judged(days("activating", "start"), 2, "job.service has been running for 2d (limit 24h)");
+}
+
+/// A failure whose main process ended with `status`, which its unit accepts, and the command that failed.
+fn failed_beside(status: i32, list: &str, commands: Vec<(&'static str, bool, i32, i32)>) -> FakeUnit {
+    ended("exit-code", 1, status)
+        .with("SuccessExitStatus", Value::ExitStatuses(vec![1, 3, 5], vec![]))
+        .with(list, Value::Commands(commands))
+}
+
+#[test]
+fn a_command_that_fails_beside_the_main_process_is_named_and_no_plugins_status() {
+    let post = || vec![("/a", false, 1, 0), ("/post", false, 1, 8)];
+    for status in [0, 5] {
+        let want = "job.service failed after its main process: ExecStartPost=/post: exit status 8, 1h ago";
+        judged(failed_beside(status, "ExecStartPost", post()), 2, want);
+    }
+    let want = "failed after its main process: ExecStopPost=/post: exit status 8";
+    judged(failed_beside(0, "ExecStopPost", post()), 2, want);
+    let killed = failed_beside(0, "ExecStartPost", vec![("/post", false, 2, 9)]);
+    let killed = killed.with("Result", Value::Text("signal".into()));
+    judged(killed, 2, "failed after its main process: ExecStartPost=/post: killed by SIGKILL");
+    // A reload: how it ended is no longer on record.
+    let forgotten = failed_beside(0, "ExecStopPost", vec![("/post", false, 0, 0)]);
+    judged(forgotten, 2, "failed after its main process: ExecStopPost failed");
+    let stopped = ended("exit-code", 0, 0).with("ExecStop", Value::Commands(post()));
+    judged(stopped, 2, "job.service failed: ExecStop=/post: exit status 8");
+    // The main process failed, and nothing else was the cause.
+    judged(failed_beside(4, "ExecStopPost", post()), 2, "job.service failed: exit status 4, 1h ago");
+    let now = micros(Duration::ZERO);
+    for status in [1, 3] {
+        let fake = FakeSystemd::of(timer(now, now), failed_beside(status, "ExecStartPost", post()));
+        fake.ask(PROBE, &["-u", "job", "--nagios-status"]).expect_status(2).expect_stdout("ExecStartPost=");
+    }
+}
+
+#[test]
+fn what_timed_out_took_as_long_as_the_whole_run() {
+    let start = micros(Duration::ZERO) - HOUR - 61_000_000;
+    let hung = ended("timeout", 1, 0).with("ExecMainExitTimestamp", Value::Time(start + 1_000_000));
+    judged(hung.with("InactiveExitTimestamp", Value::Time(start)), 2, "timed out after 1min");
+}
+
+#[test]
+fn a_skipped_start_is_no_run_and_undoes_no_warning() {
+    let now = micros(Duration::ZERO);
+    let ask = |status: i32, never_run: &str| {
+        let service = ended("exit-code", 1, status)
+            .with("SuccessExitStatus", Value::ExitStatuses(vec![], vec![]))
+            .with("ConditionResult", Value::Truth(false));
+        let args = ["-u", "job", "--nagios-status", "--never-run", never_run];
+        let seen = FakeSystemd::of(timer(now, now), service).ask(PROBE, &args);
+        assert!(seen.stdout.contains("was skipped: a condition was not met; that is no run; the one before"));
+        seen.status
+    };
+    assert_eq!(ask(1, "unknown"), Some(3));
+    assert_eq!(ask(1, "critical"), Some(2));
+    assert_eq!(ask(1, "ok"), Some(1));
+    assert_eq!(ask(2, "ok"), Some(2));
 }

@@ -127,7 +127,8 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
     let job = &seen.job;
     let ended = job.exec_main_exit.or(job.unit.inactive_enter).map(|at| format!(" {}", at.age(now).phrase()));
     let ended = ended.unwrap_or_default();
-    if let Some(ruling) = limits.nagios_status.then(|| rule_nagios_status(job, who, &ended)).flatten() {
+    let reported = || rule_nagios_status(job, who, &ended, limits.never_run);
+    if let Some(ruling) = limits.nagios_status.then(reported).flatten() {
         return ruling;
     }
     if matches!(job.result.as_deref(), Some("success" | "exec-condition")) {
@@ -176,9 +177,12 @@ fn ago(ended: &str) -> String {
     if ended.is_empty() { String::new() } else { format!(",{ended}") }
 }
 
-fn rule_nagios_status(job: &Job, who: &str, ended: &str) -> Option<Ruling> {
-    if !matches!(job.result.as_deref(), Some("exit-code" | "success")) {
-        return None;
+fn rule_nagios_status(job: &Job, who: &str, ended: &str, never_run: State) -> Option<Ruling> {
+    match job.result.as_deref() {
+        Some("success") => {}
+        // Where its unit accepts that status, or may, it is a command beside it that failed.
+        Some("exit-code") if job.accepts_ending == Some(false) => {}
+        _ => return None,
     }
     let status = job.exit_status()?;
     let state = match status {
@@ -187,11 +191,14 @@ fn rule_nagios_status(job: &Job, who: &str, ended: &str) -> Option<Ruling> {
         3 => State::Unknown,
         _ => return None,
     };
-    // A condition that was not met later than that run leaves its status where it was.
-    if job.skipped().is_some() {
-        return None;
+    let reported = format!("reported {} (exit status {status}){}", state.word(), ago(ended));
+    // A condition that was not met later than that run leaves its status where it was: no run, and none undone.
+    if let Some(by) = job.skipped() {
+        let sentence = format!("{who} was skipped: {by}; that is no run; the one before {reported}");
+        let is_worse = state == State::Critical || never_run == State::Ok;
+        return Some(Ruling::new(if is_worse { state } else { never_run }, "skipped", sentence));
     }
-    let sentence = format!("{who} reported {} (exit status {status}){}", state.word(), ago(ended));
+    let sentence = format!("{who} {reported}");
     Some(Ruling::new(state, "exit-code", sentence))
 }
 

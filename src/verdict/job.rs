@@ -188,35 +188,49 @@ impl Job {
         }
     }
 
-    /// How long the last run took, from the unit's first process to its end.
+    /// How long the last run took: its main process, or where there was none, the unit from its first process
+    /// to its end.
     #[must_use]
     pub fn took(&self) -> Option<Duration> {
         let main = self.exec_main_start.zip(self.exec_main_exit);
-        let whole = || self.unit.inactive_exit.zip(self.unit.inactive_enter);
-        let (start, end) = main.or_else(whole)?;
-        let monotonic = end.monotonic.zip(start.monotonic).and_then(|(end, start)| end.checked_sub(start));
-        monotonic.or_else(|| (end.realtime - start.realtime).to_std().ok())
+        main.map_or_else(|| self.whole(), |(start, end)| between(start, end))
+    }
+
+    fn whole(&self) -> Option<Duration> {
+        self.unit.inactive_exit.zip(self.unit.inactive_enter).and_then(|(start, end)| between(start, end))
+    }
+
+    /// The main process ended as it should, or as its unit accepts.
+    fn main_process_did_well(&self) -> bool {
+        self.exit_status() == Some(0) || (self.has_ending() && self.accepts_ending == Some(true))
+    }
+
+    /// Which process failed: the main one, or a command beside it.
+    fn failed_process(&self, otherwise: &str) -> String {
+        let beside = self.failed_command.as_deref();
+        match beside {
+            _ if self.has_ending() && !self.main_process_did_well() => format!("failed: {}", self.ending()),
+            _ if self.has_ending() => {
+                let beside = beside.unwrap_or("a command after it failed");
+                format!("failed after its main process: {beside}")
+            }
+            // Where there is none to be before or after.
+            Some(stop) if stop.starts_with("ExecStop") => format!("failed: {stop}"),
+            _ => format!("failed before its main process: {}", beside.unwrap_or(otherwise)),
+        }
     }
 
     /// A sentence about a failed run, and its reason word; `None` for a `Result` that is not known.
     #[must_use]
     pub fn failure(&self) -> Option<(&'static str, String)> {
-        let beside = |otherwise: &str| self.failed_command.clone().unwrap_or_else(|| otherwise.to_owned());
         Some(match self.result.as_deref()? {
-            "exit-code" if !self.has_ending() => {
-                ("exit-code", format!("failed before its main process: {}", beside("ExecStartPre failed")))
-            }
-            "exit-code" if self.exit_status() == Some(0) => {
-                ("exit-code", format!("failed after its main process: {}", beside("ExecStartPost failed")))
-            }
-            "exit-code" => ("exit-code", format!("failed: {}", self.ending())),
-            "signal" if !self.has_ending() => {
-                ("signal", format!("failed before its main process: {}", beside("killed by a signal")))
-            }
-            "signal" => ("signal", format!("failed: {}", self.ending())),
-            "core-dump" => ("core-dump", format!("failed: {}", self.ending())),
+            "exit-code" => ("exit-code", self.failed_process("ExecStartPre failed")),
+            "signal" => ("signal", self.failed_process("killed by a signal")),
+            "core-dump" => ("core-dump", self.failed_process("dumped core")),
             "timeout" => {
-                let after = self.took().map(|took| format!(" after {}", human(took))).unwrap_or_default();
+                // What hung may be a command beside the main process.
+                let took = self.whole().or_else(|| self.took());
+                let after = took.map(|took| format!(" after {}", human(took))).unwrap_or_default();
                 ("timeout", format!("timed out{after}"))
             }
             "watchdog" => ("watchdog", "was killed by its watchdog".into()),
@@ -238,4 +252,9 @@ impl Job {
             |since| format!("running for {}", human(since.age(now).elapsed)),
         )
     }
+}
+
+fn between(start: Stamp, end: Stamp) -> Option<Duration> {
+    let monotonic = end.monotonic.zip(start.monotonic).and_then(|(end, start)| end.checked_sub(start));
+    monotonic.or_else(|| (end.realtime - start.realtime).to_std().ok())
 }

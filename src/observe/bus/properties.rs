@@ -209,19 +209,25 @@ impl Properties {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    /// The first command beside the main process that did not end well.
+    /// The first command beside the main process that did not end well, or the kinds that may have.
     pub fn failed_command(&self) -> Option<String> {
-        ["ExecStartPre", "ExecStartPost"].iter().find_map(|list| {
+        let mut suspects = Vec::new();
+        for list in questions::BESIDE {
             let commands = self.array::<Command>(list);
-            let failed =
-                commands.into_iter().find(|c| !c.2 && (c.8, c.9) != (0, 0) && (c.8, c.9) != (1, 0))?;
-            let (path, code, status) = (failed.0, failed.8, failed.9);
-            let how = match code {
-                1 => format!("exit status {}", exit_names::exit_status(status)),
-                _ => format!("killed by {}", exit_names::signal(status)),
-            };
-            Some(format!("{list}={path}: {how}"))
-        })
+            let failed = commands.iter().find(|c| !c.2 && (c.8, c.9) != (0, 0) && (c.8, c.9) != (1, 0));
+            if let Some((path, .., code, status)) = failed {
+                let how = match code {
+                    1 => format!("exit status {}", exit_names::exit_status(*status)),
+                    _ => format!("killed by {}", exit_names::signal(*status)),
+                };
+                return Some(format!("{list}={path}: {how}"));
+            }
+            // Before its main process it failed in one, after it in another.
+            let fits = (list == "ExecStartPre") == (self.number("ExecMainCode") == Some(0));
+            suspects.extend((fits && commands.iter().any(|c| !c.2)).then_some(list));
+        }
+        // A daemon-reload makes systemd forget how they ended.
+        (!suspects.is_empty()).then(|| format!("{} failed", suspects.join(" or ")))
     }
 
     /// A main process has ended, as far as systemd remembers.

@@ -74,6 +74,8 @@ pub(super) const WHOLE_TIMER: [Property; 10] = [
 const START_MONOTONIC: Property = service("ExecMainStartTimestampMonotonic", "t");
 const SUCCESS_EXIT_STATUS: Property = service("SuccessExitStatus", "(aiai)");
 const COMMANDS: &str = "a(sasbttttuii)";
+/// The commands beside the main process, in the order in which they run.
+pub(super) const BESIDE: [&str; 4] = ["ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost"];
 const CONDITIONS: &str = "a(sbbsi)";
 
 /// The first round, beside the unit's states and, of a timer, the whole Timer interface.
@@ -177,15 +179,19 @@ pub(super) fn details(
         wanted.push(optional(service("ExecMainHandoffTimestamp", "t")));
         wanted.push(optional(SUCCESS_EXIT_STATUS));
     }
-    if result == "success" && seen.ended_oddly() {
+    // By what ended with a status or a signal: the main process, or a command beside it.
+    let is_by_process = matches!(result.as_str(), "exit-code" | "signal" | "core-dump");
+    if (result == "success" || is_by_process) && seen.ended_oddly() {
         // Without them the judge knows that it was not told.
         let accepts = [SUCCESS_EXIT_STATUS, service("ExecStart", COMMANDS), service("Type", "s")];
         wanted.extend(accepts.map(optional));
     }
-    // The main process did not fail, so a command beside it did.
-    if result != "success" && seen.number("ExecMainStatus") == Some(0) {
-        let commands = [service("ExecStartPre", COMMANDS), service("ExecStartPost", COMMANDS)];
-        wanted.extend(commands.map(optional));
+    // Where the main process did not fail, or its unit accepts how it ended, a command beside it did.
+    if is_by_process {
+        wanted.extend(BESIDE.map(|list| optional(service(list, COMMANDS))));
+    }
+    if result == "timeout" {
+        wanted.extend(INACTIVE_EXIT.into_iter().chain(INACTIVE_ENTER));
     }
     wanted
 }
