@@ -191,11 +191,11 @@ prop_compose! {
         next_realtime in prop::option::of(any_stamp()), next_monotonic in prop::option::of(any::<Duration>()),
         last_trigger in prop::option::of(any_stamp()),
         spec in prop::option::of("[-0-9*:. A-Z]{0,20}"),
-        accuracy: Duration, randomized_delay: Duration,
+        accuracy: Duration, randomized_delay: Duration, on_clock_change: Option<bool>,
     ) -> Timer {
         Timer {
             unit, triggers: "x.service".into(), result, next_realtime: next_realtime.map(|stamp| stamp.realtime),
-            next_monotonic, last_trigger, calendar: spec.into_iter().collect(), bases: vec![], accuracy, randomized_delay,
+            next_monotonic, last_trigger, calendar: spec.into_iter().collect(), bases: vec![], on_clock_change, accuracy, randomized_delay,
         }
     }
 }
@@ -228,7 +228,8 @@ proptest! {
             let unit = &seen.timer.unit;
             prop_assert_eq!((unit.load_state.as_str(), unit.active_state.as_str()), ("loaded", "active"));
             prop_assert_eq!(&seen.timer.result, "success");
-            let waits = unit.sub_state == "waiting" && seen.timer.next(&clock()).is_some();
+            let will_fire = seen.timer.next(&clock()).is_some() || seen.timer.on_clock_change == Some(true);
+            let waits = unit.sub_state == "waiting" && will_fire;
             prop_assert!(waits || unit.sub_state == "running");
             prop_assert!(seen.job.is_some_and(|job| job.unit.load_state == "loaded"));
         }

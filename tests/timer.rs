@@ -153,3 +153,38 @@ fn the_run_of_what_is_no_service_is_unknown_and_that_is_said() {
         fake.ask(probe, &["-u", "job.timer"]).expect_status(2).expect_stdout("does not exist");
     }
 }
+
+#[test]
+fn a_timer_that_counts_from_the_end_of_a_job_that_still_runs_is_no_dead_timer() {
+    let bases = |name: &str| Value::Monotonic(vec![(name.into(), HOUR, 0)]);
+    let timer = |base: &str| {
+        well()
+            .in_states(["loaded", "active", "elapsed"])
+            .with("NextElapseUSecRealtime", Value::Time(u64::MAX))
+            .with("TimersCalendar", Value::Calendar(vec![]))
+            .with("TimersMonotonic", bases(base))
+    };
+    let ask = |base: &str, states: [&str; 3], limit: &str| {
+        let job = service(now() - HOUR).in_states(states);
+        let fake = FakeSystemd::of(timer(base), job);
+        fake.ask(PROBE, &["-u", "job", "--max-runtime", limit])
+    };
+    let runs = ["loaded", "activating", "start"];
+    let seen = ask("OnUnitInactiveUSec", runs, "3h").expect_status(0);
+    assert!(seen.service_output().contains("job.timer is active, its job is running"), "{seen:#}");
+    ask("OnUnitInactiveUSec", ["loaded", "activating", "auto-restart"], "3h").expect_status(0);
+    let seen = ask("OnUnitInactiveUSec", runs, "1h").expect_status(2);
+    assert!(seen.service_output().contains("job.timer is held up: job.service has been running for 1h"));
+    // Nothing runs, or nothing counts from the end.
+    ask("OnUnitInactiveUSec", ["loaded", "inactive", "dead"], "3h").expect_status(2);
+    ask("OnBootUSec", runs, "3h").expect_status(2).expect_stdout("has elapsed and will never fire again");
+}
+
+#[test]
+fn a_timer_that_fires_when_the_clock_is_set_has_no_next_elapse_and_is_well() {
+    let timer = || well().with("NextElapseUSecRealtime", Value::Time(0));
+    judged(timer().with("OnClockChange", Value::Truth(true)), 0, "job.timer is active");
+    judged(timer().with("OnTimezoneChange", Value::Truth(true)), 0, "job.timer is active");
+    let neither = timer().with("OnClockChange", Value::Truth(false));
+    judged(neither.with("OnTimezoneChange", Value::Truth(false)), 3, "knows no next elapse");
+}

@@ -136,6 +136,10 @@ pub(super) fn details(
         if (asked != Asked::Timer && !is_dated) || is_counted {
             wanted.extend(ACTIVE_ENTER);
         }
+        let knows_next = seen.duration("NextElapseUSecMonotonic").or(seen.duration("NextElapseUSecRealtime"));
+        if asked == Asked::Timer && listed.sub_state == "waiting" && knows_next.is_none() {
+            wanted.extend(["OnClockChange", "OnTimezoneChange"].map(|name| optional(of_timer(name, "b"))));
+        }
         if matches!(seen.text("UnitFileState").as_deref(), Some("static" | "indirect")) {
             // Without WantedBy the judge knows that it was not told.
             wanted.extend(["WantedBy", "RequiredBy", "UpheldBy"].map(|name| optional(unit(name, "as"))));

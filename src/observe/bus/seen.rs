@@ -82,6 +82,10 @@ impl Answers {
             last_trigger: properties.stamp("LastTriggerUSec"),
             calendar: properties.texts("TimersCalendar"),
             bases: properties.texts("TimersMonotonic"),
+            on_clock_change: ["OnClockChange", "OnTimezoneChange"]
+                .iter()
+                .filter_map(|name| properties.is_set(name))
+                .reduce(|clock, zone| clock || zone),
             accuracy: properties.duration("AccuracyUSec").unwrap_or_default(),
             randomized_delay: properties.duration("RandomizedDelayUSec").unwrap_or_default(),
         })
