@@ -88,7 +88,8 @@ fn a_run_before_this_boot_and_a_run_that_never_was_are_different_sentences() {
     let fired = timer(now - 5 * HOUR, now + HOUR).with("LastTriggerUSecMonotonic", Value::Time(1_000_000));
     let forgotten = ask(fired);
     assert!(
-        forgotten.stdout.contains("though its timer fired") && forgotten.stdout.contains("forgot"),
+        forgotten.stdout.contains("job.service has not begun, though its timer fired ")
+            && forgotten.stdout.contains("ago: a unit that it needs failed, or systemd forgot it"),
         "{forgotten:#}"
     );
     let never = ask(timer(now - 5 * HOUR, now + HOUR).with("LastTriggerUSec", Value::Time(0)));
@@ -242,4 +243,18 @@ fn a_skipped_start_is_no_run_and_undoes_no_warning() {
     assert_eq!(ask(1, "critical"), Some(2));
     assert_eq!(ask(1, "ok"), Some(1));
     assert_eq!(ask(2, "ok"), Some(2));
+}
+
+#[test]
+fn a_service_that_is_up_and_has_nothing_to_run_has_not_failed() {
+    let up = |commands: Vec<(&'static str, bool, i32, i32)>| {
+        never_started()
+            .in_states(["loaded", "active", "exited"])
+            .with("InactiveExitTimestamp", Value::Time(micros(Duration::from_secs(60))))
+            .with("ConditionResult", Value::Truth(true))
+            .with("AssertResult", Value::Truth(true))
+            .with("ExecStart", Value::Commands(commands))
+    };
+    judged(up(vec![]), 0, "job.service is up; it has no main process that could fail");
+    judged(up(vec![("/job", false, 0, 0)]), 3, "systemd forgot how it ended");
 }

@@ -162,6 +162,9 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
                 );
                 Ruling::new(State::Unknown, "no-answer", sentence)
             }
+            None if job.is_up_without_command() => {
+                Ruling::ok(format!("{who} is up; it has no main process that could fail"))
+            }
             None => rule_nothing_on_record(seen, limits.never_run, now),
         };
     }
@@ -216,6 +219,18 @@ fn nothing_on_record(seen: &Observation, now: &Clock) -> (&'static str, String) 
     let fired = seen.timers.iter().filter_map(|timer| timer.last_trigger).max_by_key(|stamp| stamp.realtime);
     let was_begun = seen.job.unit.inactive_exit.is_some();
     match (fired, since) {
+        _ if seen.job.is_up_without_command() => {
+            ("never-run", "is up, and has no main process whose run could be dated".into())
+        }
+        // An active timer keeps systemd from forgetting that its service has begun, but it may have been
+        // stopped since.
+        (Some(fired), _) if fired.monotonic.is_some() && !was_begun => {
+            let sentence = format!(
+                "has not begun, though its timer fired {}: a unit that it needs failed, or systemd forgot it",
+                fired.age(now).phrase()
+            );
+            ("never-run", sentence)
+        }
         (Some(fired), _) if fired.monotonic.is_some() => {
             let sentence = format!(
                 "has no run on record, though its timer fired {}: systemd forgot it",

@@ -36,6 +36,9 @@ pub struct Job {
     /// An exit status, or a signal where the code says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exec_main_status: Option<i32>,
+    /// Where it is up without a run on record: whether it has a command of its own at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_command: Option<bool>,
     /// Where it ended otherwise than with 0: whether `SuccessExitStatus=` lists that as a success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lists_ending: Option<bool>,
@@ -127,6 +130,12 @@ impl Job {
             return Some(by("a condition"));
         }
         (self.assert.is_some() && self.assert_result != Some(true)).then(|| by("an assertion"))
+    }
+
+    /// It is up, and has no main process that could have failed: a unit with an `ExecStop=` alone.
+    #[must_use]
+    pub fn is_up_without_command(&self) -> bool {
+        self.activity() == Activity::Remains && self.has_command == Some(false)
     }
 
     /// How often it was restarted, unless each restart followed a success.

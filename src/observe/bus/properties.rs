@@ -247,6 +247,11 @@ impl Properties {
         !matches!(ending, (Some(0 | 1), Some(0)))
     }
 
+    /// Whether there is an `ExecStart=`; `None` where that was not asked.
+    pub fn has_command(&self) -> Option<bool> {
+        self.has("ExecStart").then(|| !self.array::<Command>("ExecStart").is_empty())
+    }
+
     /// Whether `SuccessExitStatus=` makes such an ending a success; `None` where that was not asked.
     /// systemd.service(5), `SuccessExitStatus=`.
     pub fn lists_ending(&self) -> Option<bool> {

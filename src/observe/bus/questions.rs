@@ -159,6 +159,9 @@ pub(super) fn details(
         let is_running =
             !has_ended && listed.sub_state != "exited" && !listed.sub_state.contains("auto-restart");
         wanted.extend(ACTIVE_EXIT.into_iter().filter(|_| listed.active_state == "deactivating"));
+        if listed.sub_state == "exited" {
+            wanted.push(optional(service("ExecStart", COMMANDS)));
+        }
         if is_running {
             wanted.extend([optional(service("NRestarts", "u")), optional(service("Restart", "s"))]);
         } else {

@@ -110,6 +110,7 @@ impl Answers {
             exec_main_handoff: properties.has(handoff).then(|| properties.stamp(handoff)),
             exec_main_code: properties.number("ExecMainCode"),
             exec_main_status: properties.number("ExecMainStatus"),
+            has_command: properties.has_command(),
             lists_ending: properties.lists_ending(),
             accepts_ending: properties.accepts_ending(),
             condition_result: properties.is_set("ConditionResult"),
