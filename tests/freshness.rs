@@ -341,6 +341,10 @@ fn a_start_that_is_tried_again_and_again_is_no_run() {
     assert!(seen.service_output().contains(want), "{seen:#}");
     let now = micros(Duration::ZERO);
     FakeSystemd::of(timer(now, now), looping()).ask(PROBE, &["-u", "job"]).expect_status(3);
+    // Better evidence than systemd's: the runner's own record.
+    let fake = FakeSystemd::of(old_timer(), looping());
+    let path = with_file(&fake, &status_json(hours(3), "ok"));
+    fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0).expect_stdout("status file");
     // The first start is a run in progress, and so is one whose main process runs.
     let first = looping().with("NRestarts", Value::Count(0));
     FakeSystemd::of(old_timer(), first).ask(PROBE, &["-u", "job"]).expect_status(0);

@@ -48,7 +48,8 @@ pub struct Age {
 impl Stamp {
     /// The age. The monotonic clock cannot be set and stands still in suspend, so an instant of this boot is
     /// as old as that clock says, and at most by all suspends older. Within that the wall clock says it: it runs
-    /// on in suspend, and is set in either way (forwards after each boot where there is no clock on battery).
+    /// on in suspend, and is set in either way (forwards after each boot where there is no clock on battery). A
+    /// virtual machine that was paused from outside cannot be told from one whose clock was set.
     #[must_use]
     pub fn age(&self, now: &Clock) -> Age {
         let by_wall = (now.realtime - self.realtime).to_std().unwrap_or_default();

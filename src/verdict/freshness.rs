@@ -96,11 +96,7 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> (Verdict, Meas
             // A start that is tried again and again before its main process is no run in progress.
             let is_loop = job.restarts_in_doubt() > 0 && job.exec_main_start.is_none();
             let ruling = rule_running(job, since, seen, limits, now);
-            rulings.push(if is_loop && ruling.state == State::Ok {
-                rule_no_run(seen, limits, now)
-            } else {
-                ruling
-            });
+            rulings.extend(Some(ruling).filter(|ruling| !is_loop || ruling.state != State::Ok));
         }
     }
     let is_running = !rulings.is_empty();

@@ -149,7 +149,7 @@ pub(super) fn details(
     if asked != Asked::Timer && !units::is_service(name) {
         return wanted;
     }
-    let has_ended = matches!(listed.active_state.as_str(), "inactive" | "failed");
+    let has_ended = matches!(listed.active_state.as_str(), "inactive" | "failed" | "maintenance");
     if asked == Asked::Timer {
         wanted.extend(INACTIVE_EXIT.into_iter().filter(|_| !has_ended));
         return wanted;
