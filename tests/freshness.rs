@@ -264,3 +264,113 @@ fn a_run_in_progress_is_fine_until_it_takes_too_long() {
     // Nobody set a limit, and no run has ended for longer than is allowed.
     fake(hours(26)).ask(PROBE, &["-u", "job", "--max-runtime", "100h"]).expect_status(2);
 }
+
+/// A start at which systemd could not run the program; what it says of it later varies.
+fn refused(status: i32, result: &str) -> FakeUnit {
+    service(micros(hours(1)))
+        .with("Result", Value::Text(result.into()))
+        .with("ExecMainStatus", Value::Number(status))
+        .with("SuccessExitStatus", Value::ExitStatuses(vec![], vec![]))
+        .with("ExecStart", Value::Commands(vec![("/job", true, 1, status)]))
+}
+
+#[test]
+fn neither_reset_failed_nor_a_minus_before_the_command_makes_a_run_of_a_program_that_was_never_started() {
+    let now = micros(Duration::ZERO);
+    let fake = |service| FakeSystemd::of(timer(now, now), service);
+    for unit in [refused(203, "exit-code"), refused(203, "success"), refused(217, "success")] {
+        let seen = fake(unit).ask(PROBE, &["-u", "job"]).expect_status(3);
+        assert!(seen.stdout.contains("was started, and its main process never ran"), "{seen:#}");
+    }
+    // A program that exits so itself, says its unit.
+    let listed = refused(203, "success").with("SuccessExitStatus", Value::ExitStatuses(vec![203], vec![]));
+    fake(listed).ask(PROBE, &["-u", "job"]).expect_status(0);
+}
+
+/// An active timer of 40 days, which has just started its job.
+fn old_timer() -> FakeUnit {
+    let now = micros(Duration::ZERO);
+    timer(now, now).with("ActiveEnterTimestamp", Value::Time(micros(hours(40 * 24))))
+}
+
+#[test]
+fn a_job_that_has_not_succeeded_for_longer_than_the_limit_is_critical_whatever_never_run_says() {
+    let failed = service(micros(hours(1)))
+        .in_states(["loaded", "failed", "failed"])
+        .with("Result", Value::Text("exit-code".into()))
+        .with("ExecMainStatus", Value::Number(4));
+    let table = [
+        (refused(203, "exit-code"), "finish", "its main process never ran"),
+        (refused(217, "success"), "start", "its main process never ran"),
+        (failed, "success", "has no success on record"),
+    ];
+    for (unit, basis, why) in table {
+        let args = ["-u", "job", "--basis", basis, "--never-run", "ok"];
+        let seen = FakeSystemd::of(old_timer(), unit).ask(PROBE, &args).expect_status(2);
+        let line = seen.service_output();
+        let want = "its timer has been active for 40d (limit 25h";
+        assert!(line.contains(why) && line.contains(want), "{basis}\n{seen:#}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_start_younger() {
+    // The wall says an hour ago, the clock that cannot be set says since boot.
+    let monotonic = |name: &str, unit: FakeUnit| unit.with(name, Value::Time(1));
+    let exit = micros(Duration::from_millis(50));
+    let unit = monotonic("ExecMainStartTimestampMonotonic", service(exit))
+        .with("ExecMainStartTimestamp", Value::Time(exit));
+    let args = ["-u", "job", "--basis", "start", "-c", "10"];
+    let seen = FakeSystemd::of(timer(exit, exit), unit).ask(PROBE, &args).expect_status(2);
+    assert!(seen.stdout.contains("last started"), "{seen:#}");
+}
+
+#[test]
+fn a_start_that_is_tried_again_and_again_is_no_run() {
+    let again = |unit: FakeUnit| {
+        unit.with("NRestarts", Value::Count(9)).with("Restart", Value::Text("on-failure".into()))
+    };
+    let looping = || {
+        again(running_since(Duration::from_secs(1)))
+            .in_states(["loaded", "activating", "start-pre"])
+            .with("ExecMainStartTimestamp", Value::Time(0))
+    };
+    let seen = FakeSystemd::of(old_timer(), looping()).ask(PROBE, &["-u", "job"]).expect_status(2);
+    let want =
+        "was restarted by systemd, and its main process has not run; its timer has been active for 40d";
+    assert!(seen.service_output().contains(want), "{seen:#}");
+    let now = micros(Duration::ZERO);
+    FakeSystemd::of(timer(now, now), looping()).ask(PROBE, &["-u", "job"]).expect_status(3);
+    // Better evidence than systemd's: the runner's own record.
+    let fake = FakeSystemd::of(old_timer(), looping());
+    let path = with_file(&fake, &status_json(hours(3), "ok"));
+    fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0).expect_stdout("status file");
+    // The first start is a run in progress, and so is one whose main process runs.
+    let first = looping().with("NRestarts", Value::Count(0));
+    FakeSystemd::of(old_timer(), first).ask(PROBE, &["-u", "job"]).expect_status(0);
+    let running = || again(running_since(Duration::from_secs(1)));
+    FakeSystemd::of(old_timer(), running()).ask(PROBE, &["-u", "job"]).expect_status(0);
+    // None of its tries succeeded since its timer fired.
+    let fired = timer(micros(hours(1)), now).with("LastTriggerUSecMonotonic", Value::Time(1));
+    for (limit, status) in [("10000h", 0), ("5", 2)] {
+        let args = ["-u", "job", "--basis", "success", "-c", limit];
+        FakeSystemd::of(fired.clone(), running()).ask(PROBE, &args).expect_status(status);
+    }
+}
+
+/// A host without a clock on battery boots in the past, and NTP sets it right.
+#[test]
+fn a_clock_that_was_set_forwards_makes_no_run_stale() {
+    let read = |clock| u64::try_from(rustix::time::clock_gettime(clock).tv_sec).unwrap();
+    let monotonic = read(rustix::time::ClockId::Monotonic);
+    // What suspends may account for is no clock that was set.
+    let limit = 25 * HOUR + read(rustix::time::ClockId::Boottime) - monotonic;
+    let (long_ago, a_moment_ago) = (micros(hours(50) + Duration::from_secs(limit)), monotonic * 1_000_000);
+    let args = ["-u", "job", "-c", &limit.to_string()];
+    let ran = service(long_ago).with("ExecMainExitTimestampMonotonic", Value::Time(a_moment_ago));
+    FakeSystemd::of(timer(long_ago, long_ago), ran).ask(PROBE, &args).expect_status(0);
+    let active = timer(0, micros(Duration::ZERO))
+        .with("ActiveEnterTimestamp", Value::Time(long_ago))
+        .with("ActiveEnterTimestampMonotonic", Value::Time(a_moment_ago));
+    FakeSystemd::of(active, never_started()).ask(PROBE, &args).expect_status(3);
+}

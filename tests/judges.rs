@@ -19,7 +19,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn clock() -> Clock {
-    Clock { realtime: now(), monotonic: Some(Duration::from_secs(500_000)) }
+    Clock { realtime: now(), monotonic: Some(Duration::from_secs(500_000)), suspended: Duration::ZERO }
 }
 
 fn ago(seconds: i64) -> Stamp {
@@ -28,7 +28,7 @@ fn ago(seconds: i64) -> Stamp {
 
 fn unit(states: [&str; 3]) -> Unit {
     let [load, active, sub] = states.map(String::from);
-    Unit { id: "x".into(), load_state: load, active_state: active, sub_state: sub, ..Unit::default() }
+    Unit { id: "x.service".into(), load_state: load, active_state: active, sub_state: sub, ..Unit::default() }
 }
 
 fn job(in_states: [&str; 3], result: &str, code: i32, status: i32) -> Job {
@@ -154,12 +154,13 @@ prop_compose! {
         is_wanted: Option<bool>,
         need_daemon_reload: Option<bool>,
         job in 0_u32..2,
-        stamps in prop::array::uniform3(prop::option::of(any_stamp())),
+        stamps in prop::array::uniform4(prop::option::of(any_stamp())),
     ) -> Unit {
         Unit {
-            id: "x".into(), load_state: load, load_error: None, active_state: active, sub_state: sub, job,
+            id: "x.service".into(), load_state: load, load_error: None, active_state: active, sub_state: sub, job,
             unit_file_state: file, is_wanted, need_daemon_reload,
             active_enter: stamps[0], inactive_exit: stamps[1], inactive_enter: stamps[2],
+            active_exit: stamps[3],
         }
     }
 }
@@ -171,11 +172,13 @@ prop_compose! {
         stamps in prop::array::uniform4(prop::option::of(any_stamp())),
         handoff in prop::option::of(prop::option::of(any_stamp())),
         code in prop::option::of(-1_i32..5), status in prop::option::of(prop_oneof![Just(0), any::<i32>()]),
-        condition_result: Option<bool>, assert_result: Option<bool>, accepts_ending: Option<bool>,
+        condition_result: Option<bool>, assert_result: Option<bool>,
+        accepts in prop::array::uniform2(any::<Option<bool>>()),
+        restarts in prop::option::of(0_u32..3),
     ) -> Job {
         Job {
             unit, result, exec_main_start: stamps[0], exec_main_exit: stamps[1], exec_main_handoff: handoff,
-            exec_main_code: code, exec_main_status: status, accepts_ending, condition_result,
+            exec_main_code: code, exec_main_status: status, lists_ending: accepts[0], accepts_ending: accepts[1], restarts, condition_result,
             condition: stamps[2], assert_result, assert: stamps[3], ..Job::default()
         }
     }
@@ -188,11 +191,11 @@ prop_compose! {
         next_realtime in prop::option::of(any_stamp()), next_monotonic in prop::option::of(any::<Duration>()),
         last_trigger in prop::option::of(any_stamp()),
         spec in prop::option::of("[-0-9*:. A-Z]{0,20}"),
-        accuracy: Duration, randomized_delay: Duration,
+        accuracy: Duration, randomized_delay: Duration, on_clock_change: Option<bool>,
     ) -> Timer {
         Timer {
             unit, triggers: "x.service".into(), result, next_realtime: next_realtime.map(|stamp| stamp.realtime),
-            next_monotonic, last_trigger, calendar: spec.into_iter().collect(), bases: vec![], accuracy, randomized_delay,
+            next_monotonic, last_trigger, calendar: spec.into_iter().collect(), bases: vec![], on_clock_change, accuracy, randomized_delay,
         }
     }
 }
@@ -225,7 +228,8 @@ proptest! {
             let unit = &seen.timer.unit;
             prop_assert_eq!((unit.load_state.as_str(), unit.active_state.as_str()), ("loaded", "active"));
             prop_assert_eq!(&seen.timer.result, "success");
-            let waits = unit.sub_state == "waiting" && seen.timer.next(&clock()).is_some();
+            let will_fire = seen.timer.next(&clock()).is_some() || seen.timer.on_clock_change == Some(true);
+            let waits = unit.sub_state == "waiting" && will_fire;
             prop_assert!(waits || unit.sub_state == "running");
             prop_assert!(seen.job.is_some_and(|job| job.unit.load_state == "loaded"));
         }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::probe_units;
+use rustix::time::ClockId;
+
 use crate::cli::{Output, OutputFormat};
 use crate::emit::textfile;
 use crate::observe::bus::{self, BusError, Names, Stage, Target};
@@ -141,13 +143,17 @@ fn time_is_up(name: &str, timeout: Duration, stage: &Stage) {
 
 /// The one reading of both clocks, after the last answer: a run that ends meanwhile is not in the future.
 fn read_clock(target: &Target) -> Clock {
-    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let monotonic = Duration::new(
-        u64::try_from(monotonic.tv_sec).unwrap_or_default(),
-        u32::try_from(monotonic.tv_nsec).unwrap_or_default(),
-    );
+    let read = |clock| {
+        let time = rustix::time::clock_gettime(clock);
+        Duration::new(
+            u64::try_from(time.tv_sec).unwrap_or_default(),
+            u32::try_from(time.tv_nsec).unwrap_or_default(),
+        )
+    };
+    let monotonic = read(ClockId::Monotonic);
+    let suspended = read(ClockId::Boottime).saturating_sub(monotonic);
     let is_here = !matches!(target, Target::Host(_));
-    Clock { realtime: super::clock(), monotonic: is_here.then_some(monotonic) }
+    Clock { realtime: super::clock(), monotonic: is_here.then_some(monotonic), suspended }
 }
 
 fn work(request: &Request, stage: &Stage) -> (State, String) {
@@ -196,7 +202,7 @@ fn converse(request: &Request, stage: &Stage) -> Answers {
     let asked = match request.question {
         Question::Timer(_) => bus::Asked::Timer,
         Question::Exit(_) => bus::Asked::Exit,
-        Question::Freshness { .. } => bus::Asked::Freshness,
+        Question::Freshness { ref limits, .. } => bus::Asked::Freshness(limits.basis),
     };
     let (names, patience) = (&request.names, patience(request.timeout));
     let answers = bus::converse(&request.target, names.are_many(), stage, patience, |bus| {

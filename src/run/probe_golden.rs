@@ -74,7 +74,7 @@ fn seen(name: &str, timer: Timer, job: Job) -> Seen {
 }
 
 fn report(question: &Question, seen: Vec<Seen>, unanswered_unit: &str) -> ProbeReport {
-    let now = Clock { realtime: now(), monotonic: None };
+    let now = clock();
     let mut units: Vec<UnitReport> =
         seen.into_iter().map(|seen| judge_one(question, None, seen, &now, &Zones::default(), true)).collect();
     units.push(unanswered(
@@ -114,7 +114,7 @@ fn compare_all(question: &Question, name: &str, units: Vec<Seen>) {
 }
 
 fn clock() -> Clock {
-    Clock { realtime: now(), monotonic: None }
+    Clock::of_wall(now())
 }
 
 #[test]

@@ -14,6 +14,16 @@ pub struct Clock {
     pub realtime: DateTime<Utc>,
     /// `CLOCK_MONOTONIC` of the machine that is asked; `None` where it is another one.
     pub monotonic: Option<Duration>,
+    /// For how long that machine was suspended since its boot, when that clock stood still.
+    pub suspended: Duration,
+}
+
+impl Clock {
+    /// A wall clock alone.
+    #[must_use]
+    pub fn of_wall(realtime: DateTime<Utc>) -> Self {
+        Self { realtime, monotonic: None, suspended: Duration::ZERO }
+    }
 }
 
 /// An instant as systemd recorded it.
@@ -29,21 +39,27 @@ pub struct Stamp {
 /// How far an instant lies back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Age {
-    /// Never negative: where the clocks differ, the greater.
+    /// Never negative.
     pub elapsed: Duration,
     /// How far ahead of the wall clock the instant lies; only a clock that was set does that.
     pub ahead: Option<Duration>,
 }
 
 impl Stamp {
-    /// The age. The monotonic clock cannot be set, the wall clock runs on in suspend: neither alone can
-    /// make an age too great, so the greater is the true one.
+    /// The age. The monotonic clock cannot be set and stands still in suspend, so an instant of this boot is
+    /// as old as that clock says, and at most by all suspends older. Within that the wall clock says it: it runs
+    /// on in suspend, and is set in either way (forwards after each boot where there is no clock on battery). A
+    /// virtual machine that was paused from outside cannot be told from one whose clock was set.
     #[must_use]
     pub fn age(&self, now: &Clock) -> Age {
-        let by_wall = (now.realtime - self.realtime).to_std();
+        let by_wall = (now.realtime - self.realtime).to_std().unwrap_or_default();
         let by_monotonic = now.monotonic.zip(self.monotonic).and_then(|(now, then)| now.checked_sub(then));
         let ahead = (self.realtime - now.realtime).to_std().ok().filter(|ahead| *ahead > TOLERANCE);
-        Age { elapsed: by_wall.unwrap_or_default().max(by_monotonic.unwrap_or_default()), ahead }
+        let elapsed = match by_monotonic {
+            Some(least) => by_wall.clamp(least, least.saturating_add(now.suspended)),
+            None => by_wall,
+        };
+        Age { elapsed, ahead }
     }
 }
 
@@ -81,7 +97,8 @@ mod tests {
     use super::*;
 
     fn clock(realtime: i64, monotonic: u64) -> Clock {
-        Clock { realtime: at(realtime), monotonic: Some(Duration::from_secs(monotonic)) }
+        let monotonic = Some(Duration::from_secs(monotonic));
+        Clock { realtime: at(realtime), monotonic, suspended: Duration::ZERO }
     }
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -93,18 +110,26 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_the_greater_of_two_clocks_and_never_negative() {
-        let now = clock(100_000, 50_000);
+    fn an_age_is_what_two_clocks_allow_and_never_negative() {
+        let now = Clock { suspended: Duration::from_secs(85_000), ..clock(100_000, 50_000) };
         let seconds = |stamp: Stamp| stamp.age(&now).elapsed.as_secs();
         assert_eq!(seconds(stamp(90_000, Some(40_000))), 10_000, "the clocks agree");
         assert_eq!(seconds(stamp(10_000, None)), 90_000, "from an earlier boot");
-        assert_eq!(seconds(stamp(10_000, Some(49_000))), 90_000, "suspended meanwhile");
+        assert_eq!(seconds(stamp(20_000, Some(49_000))), 80_000, "suspended meanwhile");
+        assert_eq!(seconds(stamp(0, Some(49_000))), 86_000, "more than all suspends");
         assert_eq!(seconds(stamp(99_000, Some(10_000))), 40_000, "the wall clock was set back");
         assert_eq!(seconds(stamp(99_000, Some(60_000))), 1_000, "monotonic of another boot");
         let future = stamp(103_600, Some(10_000)).age(&now);
         assert_eq!(future.elapsed, Duration::from_secs(40_000));
         assert_eq!(future.phrase(), "1h in the future");
         assert_eq!(stamp(103_600, None).age(&now).elapsed, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forwards_makes_nothing_older() {
+        let now = clock(259_200, 50_000);
+        assert_eq!(stamp(-100, Some(49_900)).age(&now).elapsed, Duration::from_secs(100));
+        assert_eq!(stamp(-100, None).age(&now).elapsed, Duration::from_secs(259_300), "before this boot");
     }
 
     #[test]

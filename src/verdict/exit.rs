@@ -11,8 +11,10 @@ use super::job::{Activity, Job};
 use super::ruling::{Ruling, Verdict};
 use super::timer::Timer;
 
-/// A start job that takes longer has hung, where the operator set no limit.
+/// A start or a stop that takes longer has hung, where the operator set no limit.
 const LONGEST_START: Duration = Duration::from_secs(86_400);
+/// A restarted run that lasts so long is no part of a crash loop.
+const PROVEN: Duration = Duration::from_secs(600);
 /// A timer that became active so soon after boot came with it.
 const BOOT: TimeDelta = TimeDelta::minutes(10);
 
@@ -42,12 +44,21 @@ pub struct Limits {
 #[must_use]
 pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
     let (job, id) = (&seen.job, &seen.job.unit.id);
-    let broken = job.unit.load_ruling(id).or_else(|| job.unit.word_ruling(id));
-    if let Some(ruling) = broken {
+    if let Some(ruling) = job.unjudgeable() {
         return Verdict { rulings: vec![ruling], when_ok: String::new() };
     }
     let ruling = match job.activity() {
-        Activity::Running(since) => rule_running(job, since, limits, now),
+        Activity::Running(since) => match rule_running(job, since, limits, now) {
+            ruling if ruling.state == State::Ok => rule_restarts(job, now).unwrap_or(ruling),
+            ruling => ruling,
+        },
+        // It began to run between two answers.
+        Activity::WaitsForRestart
+            if job.exec_main_exit.is_none() && job.result.as_deref() == Some("success") =>
+        {
+            let sentence = format!("{id} waits for a restart, and how it ended is not on record");
+            Ruling::new(State::Unknown, "no-answer", sentence)
+        }
         Activity::WaitsForRestart => {
             let waiting = format!("{id} waits for a restart; it");
             rule_result(seen, limits, now, &waiting)
@@ -64,10 +75,20 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
 #[must_use]
 pub fn rule_running(job: &Job, since: Option<Stamp>, limits: &Limits, now: &Clock) -> Ruling {
     let id = &job.unit.id;
-    let phrase = Job::running_phrase(since, now);
-    let is_starting = job.unit.active_state != "active";
-    let limit = limits.max_runtime.or(is_starting.then_some(LONGEST_START));
-    match (since, limit) {
+    let active_state = job.unit.active_state.as_str();
+    let age = |stamp: Stamp| stamp.age(now).elapsed;
+    // Of a daemon that stops, the stop may hang, however long it has been up; a oneshot that stops was never
+    // active, and what is on record of that is older than its start.
+    let stops =
+        job.unit.active_exit.filter(|_| active_state == "deactivating" && limits.max_runtime.is_none());
+    let stops = stops.filter(|stops| since.is_none_or(|since| age(*stops) <= age(since)));
+    let phrase = match stops {
+        Some(stops) => format!("stopping for {}", human(age(stops))),
+        None => Job::running_phrase(since, now),
+    };
+    let is_short = matches!(active_state, "activating" | "deactivating");
+    let limit = limits.max_runtime.or(is_short.then_some(LONGEST_START));
+    match (stops.or(since), limit) {
         (Some(since), Some(limit)) if since.age(now).elapsed > limit => {
             let sentence = format!("{id} has been {phrase} (limit {})", human(limit));
             Ruling::new(State::Critical, "hung", sentence)
@@ -87,11 +108,27 @@ pub fn rule_running(job: &Job, since: Option<Stamp>, limits: &Limits, now: &Cloc
     }
 }
 
+/// The ruling on a run that systemd began by itself because the one before ended: it has yet to prove itself.
+fn rule_restarts(job: &Job, now: &Clock) -> Option<Ruling> {
+    let restarts = job.restarts_in_doubt();
+    // A unit may stay up while its process is replaced, so the younger counts.
+    let began = [job.unit.inactive_exit, job.exec_main_start].into_iter().flatten();
+    let age = began.map(|stamp| stamp.age(now).elapsed).min()?;
+    let times = if restarts == 1 { "once".into() } else { format!("{restarts} times") };
+    let sentence = format!(
+        "{} was restarted {times} by systemd, and has been running for {} since",
+        job.unit.id,
+        human(age)
+    );
+    (restarts > 0 && age < PROVEN).then(|| Ruling::new(State::Warning, "restarting", sentence))
+}
+
 fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> Ruling {
     let job = &seen.job;
     let ended = job.exec_main_exit.or(job.unit.inactive_enter).map(|at| format!(" {}", at.age(now).phrase()));
     let ended = ended.unwrap_or_default();
-    if let Some(ruling) = limits.nagios_status.then(|| rule_nagios_status(job, who, &ended)).flatten() {
+    let reported = || rule_nagios_status(job, who, &ended, limits.never_run);
+    if let Some(ruling) = limits.nagios_status.then(reported).flatten() {
         return ruling;
     }
     if matches!(job.result.as_deref(), Some("success" | "exec-condition")) {
@@ -125,6 +162,9 @@ fn rule_result(seen: &Observation, limits: &Limits, now: &Clock, who: &str) -> R
                 );
                 Ruling::new(State::Unknown, "no-answer", sentence)
             }
+            None if job.is_up_without_command() => {
+                Ruling::ok(format!("{who} is up; it has no main process that could fail"))
+            }
             None => rule_nothing_on_record(seen, limits.never_run, now),
         };
     }
@@ -140,9 +180,12 @@ fn ago(ended: &str) -> String {
     if ended.is_empty() { String::new() } else { format!(",{ended}") }
 }
 
-fn rule_nagios_status(job: &Job, who: &str, ended: &str) -> Option<Ruling> {
-    if !matches!(job.result.as_deref(), Some("exit-code" | "success")) {
-        return None;
+fn rule_nagios_status(job: &Job, who: &str, ended: &str, never_run: State) -> Option<Ruling> {
+    match job.result.as_deref() {
+        Some("success") => {}
+        // Where its unit accepts that status, or may, it is a command beside it that failed.
+        Some("exit-code") if job.accepts_ending == Some(false) => {}
+        _ => return None,
     }
     let status = job.exit_status()?;
     let state = match status {
@@ -151,11 +194,14 @@ fn rule_nagios_status(job: &Job, who: &str, ended: &str) -> Option<Ruling> {
         3 => State::Unknown,
         _ => return None,
     };
-    // A condition that was not met later than that run leaves its status where it was.
-    if job.skipped().is_some() {
-        return None;
+    let reported = format!("reported {} (exit status {status}){}", state.word(), ago(ended));
+    // A condition that was not met later than that run leaves its status where it was: no run, and none undone.
+    if let Some(by) = job.skipped() {
+        let sentence = format!("{who} was skipped: {by}; that is no run; the one before {reported}");
+        let is_worse = state == State::Critical || never_run == State::Ok;
+        return Some(Ruling::new(if is_worse { state } else { never_run }, "skipped", sentence));
     }
-    let sentence = format!("{who} reported {} (exit status {status}){}", state.word(), ago(ended));
+    let sentence = format!("{who} {reported}");
     Some(Ruling::new(state, "exit-code", sentence))
 }
 
@@ -173,6 +219,18 @@ fn nothing_on_record(seen: &Observation, now: &Clock) -> (&'static str, String) 
     let fired = seen.timers.iter().filter_map(|timer| timer.last_trigger).max_by_key(|stamp| stamp.realtime);
     let was_begun = seen.job.unit.inactive_exit.is_some();
     match (fired, since) {
+        _ if seen.job.is_up_without_command() => {
+            ("never-run", "is up, and has no main process whose run could be dated".into())
+        }
+        // An active timer keeps systemd from forgetting that its service has begun, but it may have been
+        // stopped since.
+        (Some(fired), _) if fired.monotonic.is_some() && !was_begun => {
+            let sentence = format!(
+                "has not begun, though its timer fired {}: a unit that it needs failed, or systemd forgot it",
+                fired.age(now).phrase()
+            );
+            ("never-run", sentence)
+        }
         (Some(fired), _) if fired.monotonic.is_some() => {
             let sentence = format!(
                 "has no run on record, though its timer fired {}: systemd forgot it",

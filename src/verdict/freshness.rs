@@ -88,12 +88,15 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> (Verdict, Meas
     let mut rulings = Vec::new();
     let mut measured = Measured { age: None, warn: limits.warn, crit: Some(limits.crit) };
     if let Some(service) = &seen.service {
-        let (job, id) = (&service.job, &service.job.unit.id);
-        if let Some(ruling) = job.unit.load_ruling(id).or_else(|| job.unit.word_ruling(id)) {
+        let job = &service.job;
+        if let Some(ruling) = job.unjudgeable() {
             return (Verdict { rulings: vec![ruling], when_ok: String::new() }, measured);
         }
         if let Activity::Running(since) = job.activity() {
-            rulings.push(rule_running(job, since, seen, limits, now));
+            // A start that is tried again and again before its main process is no run in progress.
+            let is_loop = job.restarts_in_doubt() > 0 && job.exec_main_start.is_none();
+            let ruling = rule_running(job, since, seen, limits, now);
+            rulings.extend(Some(ruling).filter(|ruling| !is_loop || ruling.state != State::Ok));
         }
     }
     let is_running = !rulings.is_empty();
@@ -185,8 +188,12 @@ fn rule_running(job: &Job, since: Option<Stamp>, seen: &Observation, limits: &Li
     if ruling.state != State::Ok {
         return ruling;
     }
-    // Whatever ran before has ended before this run began.
-    let Some(since) = since else { return ruling };
+    // Whatever ran before has ended before this run began; where a success is asked for, that is before the
+    // first of several tries, which the timer began.
+    let tries = job.retries() && limits.basis == Basis::Success;
+    let timers = seen.service.iter().flat_map(|service| &service.timers).filter(|_| tries);
+    let fired = timers.filter_map(|timer| timer.last_trigger).filter(|last| last.monotonic.is_some());
+    let Some(since) = fired.chain(since).min_by_key(|stamp| stamp.realtime) else { return ruling };
     let age = since.age(now).elapsed;
     if limits.crit.lengthened(slack(seen, since, now).as_secs_f64()).is_alert(age.as_secs_f64()) {
         let sentence =
@@ -212,6 +219,9 @@ fn rule_no_run(seen: &Observation, limits: &Limits, now: &Clock) -> Ruling {
     } else if limits.basis == Basis::Success && job.finished().is_some() {
         let sentence = format!("{} has no success on record: its last run did not succeed", seen.name);
         Ruling::new(limits.never_run, "no-success", sentence)
+    } else if job.restarts_in_doubt() > 0 {
+        let sentence = format!("{} was restarted by systemd, and its main process has not run", seen.name);
+        Ruling::new(limits.never_run, "never-run", sentence)
     } else if job.exec_main_start.is_some() || job.result.as_deref() != Some("success") {
         let sentence = format!("{} was started, and its main process never ran", seen.name);
         Ruling::new(limits.never_run, "never-run", sentence)

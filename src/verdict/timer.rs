@@ -42,6 +42,9 @@ pub struct Timer {
     pub calendar: Vec<String>,
     /// `OnBootUSec`, `OnUnitActiveUSec`, …
     pub bases: Vec<String>,
+    /// It fires when the clock is set, or its zone changes; asked where no next elapse is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_clock_change: Option<bool>,
     /// How late it may elapse.
     #[serde(serialize_with = "seconds")]
     pub accuracy: Duration,
@@ -145,9 +148,10 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> Verdict {
     rulings.extend(rule_last(seen, now));
     let next = timer.next(now).map(|at| format!(", next {}", when(seen, at, now)));
     let last = timer.last_trigger.map(|at| format!(", last {}", at.age(now).phrase()));
-    let running = (timer.unit.sub_state == "running").then_some(", its job is running");
+    let awaits = timer.unit.sub_state == "elapsed" && awaits_job(seen);
+    let running = (awaits || timer.unit.sub_state == "running").then_some(", its job is running");
     let tail = [next.as_deref(), running, last.as_deref()].into_iter().flatten().collect::<String>();
-    let done = if timer.unit.sub_state == "elapsed" { " and has done its work" } else { "" };
+    let done = if timer.unit.sub_state == "elapsed" && !awaits { " and has done its work" } else { "" };
     Verdict { rulings, when_ok: format!("{} is active{done}{tail}", timer.unit.id) }
 }
 
@@ -203,10 +207,15 @@ fn rule_held_up(seen: &Observation, limits: &Limits, now: &Clock) -> Option<Ruli
     let name = &job.unit.id;
     let fires_behind = seen.timer.unit.sub_state == "running";
     let since = match job.activity() {
+        // It fires once more, and what it starts may be stopped before: systemd waits from then on.
+        Activity::Remains if job.unit.is_of_another_type() && !fires_behind => return None,
         Activity::Remains => {
-            let sentence = format!(
-                "{id} cannot start {name} again: it stays active after it has ended (RemainAfterExit)"
-            );
+            let why = if job.unit.is_of_another_type() {
+                "it stays active until somebody stops it"
+            } else {
+                "it stays active after it has ended (RemainAfterExit)"
+            };
+            let sentence = format!("{id} cannot start {name} again: {why}");
             return Some(Ruling::new(State::Critical, "remain-after-exit", sentence));
         }
         Activity::Running(since) => since,
@@ -239,10 +248,16 @@ fn rule_next(seen: &Observation, limits: &Limits, now: &Clock) -> Ruling {
         ("elapsed", _) if limits.allow_elapsed && !timer.recurs() => {
             Ruling::ok(format!("{id} has elapsed, as a one-shot timer may"))
         }
+        ("elapsed", _) if awaits_job(seen) => {
+            Ruling::ok(format!("{id} waits for its job to end, and counts from then"))
+        }
         ("elapsed", _) => {
             Ruling::new(State::Critical, "elapsed", format!("{id} has elapsed and will never fire again"))
         }
         ("running", _) => Ruling::ok(format!("{id} has fired and waits for its job to end")),
+        ("waiting", None) if timer.on_clock_change == Some(true) => {
+            Ruling::ok(format!("{id} fires when the clock is set"))
+        }
         ("waiting", None) => Ruling::new(
             State::Unknown,
             "no-next",
@@ -266,6 +281,13 @@ fn rule_next(seen: &Observation, limits: &Limits, now: &Clock) -> Ruling {
             format!("{id} is active and '{other}', which no timer should be"),
         ),
     }
+}
+
+/// `OnUnitInactiveSec=` has nothing to count from until a job that something else started has ended.
+fn awaits_job(seen: &Observation) -> bool {
+    let counts_from_end = seen.timer.bases.iter().any(|base| base == "OnUnitInactiveUSec");
+    let will_end = |job: &Job| matches!(job.activity(), Activity::Running(_) | Activity::WaitsForRestart);
+    counts_from_end && seen.job.as_ref().is_some_and(will_end)
 }
 
 fn rule_enabled(timer: &Timer, limits: &Limits) -> Ruling {

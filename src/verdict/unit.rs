@@ -37,6 +37,9 @@ pub struct Unit {
     /// When it last became active; a oneshot never does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_enter: Option<Stamp>,
+    /// When it last ceased to be active; asked where it stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_exit: Option<Stamp>,
     /// When its activation last began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_exit: Option<Stamp>,
@@ -106,13 +109,20 @@ impl Unit {
         Some(ruling)
     }
 
+    /// Neither a service nor a timer: a target, a socket, a mount, … that a timer starts.
+    #[must_use]
+    pub fn is_of_another_type(&self) -> bool {
+        !self.id.ends_with(".service") && !self.id.ends_with(".timer")
+    }
+
     /// The ruling where systemd uses words that we cannot judge.
     #[must_use]
     pub fn word_ruling(&self, who: &str) -> Option<Ruling> {
         let (active, sub) = (self.active_state.as_str(), self.sub_state.as_str());
         let sentence = if !ACTIVE_STATES.contains(&active) {
             format!("{who} is in a state that this probe does not know: '{active}'")
-        } else if !SUB_STATES.contains(&sub) {
+        // Other types have words of their own (`listening`, `mounted`), and only the first says whether they end.
+        } else if !SUB_STATES.contains(&sub) && !self.is_of_another_type() {
             format!("{who} is {active}, in a state that this probe does not know: '{sub}'")
         } else {
             return None;

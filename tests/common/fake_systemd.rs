@@ -67,6 +67,12 @@ pub enum Value {
     Calendar(Vec<(String, String, u64)>),
     /// `a(stt)`
     Monotonic(Vec<(String, u64, u64)>),
+    /// `u`
+    Count(u32),
+    /// `(aiai)`: exit statuses and signals.
+    ExitStatuses(Vec<i32>, Vec<i32>),
+    /// `a(sasbttttuii)`: of each command its path, whether its failure is ignored, and its code and status.
+    Commands(Vec<(&'static str, bool, i32, i32)>),
 }
 
 impl Value {
@@ -79,6 +85,15 @@ impl Value {
             Self::Texts(texts) => Variant::from(texts),
             Self::Calendar(rows) => Variant::from(rows),
             Self::Monotonic(rows) => Variant::from(rows),
+            Self::Count(count) => Variant::U32(count),
+            Self::ExitStatuses(codes, signals) => Variant::from((codes, signals)),
+            Self::Commands(commands) => {
+                let whole = |(path, is_ignored, code, status): (&str, bool, i32, i32)| {
+                    let args = vec![path.to_owned()];
+                    (path.to_owned(), args, is_ignored, 0_u64, 0_u64, 0_u64, 0_u64, 0_u32, code, status)
+                };
+                Variant::from(commands.into_iter().map(whole).collect::<Vec<_>>())
+            }
         };
         OwnedVariant::try_from(variant).unwrap()
     }

@@ -174,6 +174,10 @@ impl Properties {
         Some(*number)
     }
 
+    pub fn count(&self, name: &str) -> Option<u32> {
+        self.get(name)
+    }
+
     pub fn duration(&self, name: &str) -> Option<Duration> {
         let Some(Value::Number(raw)) = self.find(name) else { return None };
         microseconds(*raw)
@@ -205,19 +209,25 @@ impl Properties {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    /// The first command beside the main process that did not end well.
+    /// The first command beside the main process that did not end well, or the kinds that may have.
     pub fn failed_command(&self) -> Option<String> {
-        ["ExecStartPre", "ExecStartPost"].iter().find_map(|list| {
+        let mut suspects = Vec::new();
+        for list in questions::BESIDE {
             let commands = self.array::<Command>(list);
-            let failed =
-                commands.into_iter().find(|c| !c.2 && (c.8, c.9) != (0, 0) && (c.8, c.9) != (1, 0))?;
-            let (path, code, status) = (failed.0, failed.8, failed.9);
-            let how = match code {
-                1 => format!("exit status {}", exit_names::exit_status(status)),
-                _ => format!("killed by {}", exit_names::signal(status)),
-            };
-            Some(format!("{list}={path}: {how}"))
-        })
+            let failed = commands.iter().find(|c| !c.2 && (c.8, c.9) != (0, 0) && (c.8, c.9) != (1, 0));
+            if let Some((path, .., code, status)) = failed {
+                let how = match code {
+                    1 => format!("exit status {}", exit_names::exit_status(*status)),
+                    _ => format!("killed by {}", exit_names::signal(*status)),
+                };
+                return Some(format!("{list}={path}: {how}"));
+            }
+            // Before its main process it failed in one, after it in another.
+            let fits = (list == "ExecStartPre") == (self.number("ExecMainCode") == Some(0));
+            suspects.extend((fits && commands.iter().any(|c| !c.2)).then_some(list));
+        }
+        // A daemon-reload makes systemd forget how they ended.
+        (!suspects.is_empty()).then(|| format!("{} failed", suspects.join(" or ")))
     }
 
     /// A main process has ended, as far as systemd remembers.
@@ -237,20 +247,41 @@ impl Properties {
         !matches!(ending, (Some(0 | 1), Some(0)))
     }
 
-    /// Whether `SuccessExitStatus=` or a `-` before the command make such an ending a success; `None` where
-    /// that was not asked. systemd.service(5), `SuccessExitStatus=`.
-    pub fn accepts_ending(&self) -> Option<bool> {
+    /// Whether there is an `ExecStart=`; `None` where that was not asked.
+    pub fn has_command(&self) -> Option<bool> {
+        self.has("ExecStart").then(|| !self.array::<Command>("ExecStart").is_empty())
+    }
+
+    /// Whether `SuccessExitStatus=` makes such an ending a success; `None` where that was not asked.
+    /// systemd.service(5), `SuccessExitStatus=`.
+    pub fn lists_ending(&self) -> Option<bool> {
         let (codes, signals): (Vec<i32>, Vec<i32>) = self.get("SuccessExitStatus")?;
         let (code, status) = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);
-        let is_ignored =
-            self.array::<Command>("ExecStart").iter().any(|c| c.2 && (c.8, c.9) == (code, status));
         let is_daemon = self.text("Type").is_some_and(|kind| kind != "oneshot");
-        let is_listed = match code {
+        Some(match code {
             1 => codes.contains(&status),
             // SIGHUP, SIGINT, SIGPIPE and SIGTERM end a daemon cleanly.
             _ => signals.contains(&status) || (is_daemon && [1, 2, 13, 15].contains(&status)),
-        };
-        Some(is_ignored || is_listed)
+        })
+    }
+
+    /// Whether that, or a `-` before the command, makes such an ending a success; `None` where that was not
+    /// asked, or where systemd no longer knows which of several commands it was.
+    pub fn accepts_ending(&self) -> Option<bool> {
+        if self.lists_ending()? {
+            return Some(true);
+        }
+        let ending = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);
+        let commands = self.array::<Command>("ExecStart");
+        // A daemon-reload keeps how the main process ended, and forgets how each command did.
+        let is_forgotten = commands.iter().all(|c| c.8 == 0);
+        let mut ignoring = commands.iter().filter(|c| c.2);
+        match (is_forgotten, ignoring.clone().count()) {
+            (_, 0) => Some(false),
+            (true, count) if count < commands.len() => None,
+            (true, _) => Some(true),
+            (false, _) => Some(ignoring.any(|c| (c.8, c.9) == ending)),
+        }
     }
 
     pub fn array<T>(&self, name: &str) -> Vec<T>

@@ -7,6 +7,7 @@ use super::questions::{self, MANAGER, Property, TIMER};
 use super::units::{self, Listed, Names};
 use super::{Answer, Body, Bus, BusError, Call, Refusal};
 use crate::verdict::clock::Stamp;
+use crate::verdict::freshness::Basis;
 use crate::verdict::job::Job;
 use crate::verdict::timer::Timer;
 
@@ -17,8 +18,8 @@ pub enum Asked {
     Timer,
     /// `check_plms_exit`.
     Exit,
-    /// `check_plms_freshness`.
-    Freshness,
+    /// `check_plms_freshness`, with the moment of a run that counts.
+    Freshness(Basis),
 }
 
 /// A job and its timers.
@@ -162,8 +163,8 @@ impl Answers {
             return vec![];
         };
         let job = seen.text("Unit").and_then(|job| self.properties.get(&job));
-        let has_run = job.is_some_and(Properties::has_run);
-        questions::details(listed, seen, unit, self.asked, self.is_remote, has_run)
+        let is_dated = job.is_some_and(|job| questions::is_dated(job, self.asked));
+        questions::details(listed, seen, unit, self.asked, self.is_remote, is_dated)
     }
 
     /// What the first answers call for, as far as it was not asked yet.

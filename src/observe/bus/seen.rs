@@ -82,6 +82,10 @@ impl Answers {
             last_trigger: properties.stamp("LastTriggerUSec"),
             calendar: properties.texts("TimersCalendar"),
             bases: properties.texts("TimersMonotonic"),
+            on_clock_change: ["OnClockChange", "OnTimezoneChange"]
+                .iter()
+                .filter_map(|name| properties.is_set(name))
+                .reduce(|clock, zone| clock || zone),
             accuracy: properties.duration("AccuracyUSec").unwrap_or_default(),
             randomized_delay: properties.duration("RandomizedDelayUSec").unwrap_or_default(),
         })
@@ -106,6 +110,8 @@ impl Answers {
             exec_main_handoff: properties.has(handoff).then(|| properties.stamp(handoff)),
             exec_main_code: properties.number("ExecMainCode"),
             exec_main_status: properties.number("ExecMainStatus"),
+            has_command: properties.has_command(),
+            lists_ending: properties.lists_ending(),
             accepts_ending: properties.accepts_ending(),
             condition_result: properties.is_set("ConditionResult"),
             condition: properties.stamp("ConditionTimestamp"),
@@ -113,6 +119,8 @@ impl Answers {
             assert: properties.stamp("AssertTimestamp"),
             unmet: unmet("Conditions").chain(unmet("Asserts")).collect(),
             failed_command: properties.failed_command(),
+            restarts: properties.count("NRestarts"),
+            restart: properties.text("Restart"),
             triggered_by: properties.texts("TriggeredBy"),
         })
     }
@@ -133,6 +141,7 @@ fn unit_of(listed: &Listed, properties: &Properties) -> Unit {
         is_wanted,
         need_daemon_reload: properties.is_set("NeedDaemonReload"),
         active_enter: properties.stamp("ActiveEnterTimestamp"),
+        active_exit: properties.stamp("ActiveExitTimestamp"),
         inactive_exit: properties.stamp("InactiveExitTimestamp"),
         inactive_enter: properties.stamp("InactiveEnterTimestamp"),
     }

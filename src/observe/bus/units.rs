@@ -39,6 +39,11 @@ pub(super) fn is_timer(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, kind)| kind == "timer")
 }
 
+/// Is this the name of a service?
+pub(super) fn is_service(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, kind)| kind == "service")
+}
+
 /// Unit names and patterns, as an operator gave them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names(Vec<String>);

@@ -106,13 +106,13 @@ fn judge_age(record: &StatusRecord, now: DateTime<Utc>, zone: Zone) -> (Vec<Ruli
         max_runtime: None,
         never_run: State::Unknown,
     };
-    let (verdict, measured) = freshness::judge(&seen, &limits, &Clock { realtime: now, monotonic: None });
+    let (verdict, measured) = freshness::judge(&seen, &limits, &Clock::of_wall(now));
     (verdict.rulings, measured)
 }
 
 /// `last ran 26h 1min ago (limit 25h)`.
 fn age_phrase(record: &StatusRecord, now: DateTime<Utc>, measured: &Measured) -> String {
-    let now = Clock { realtime: now, monotonic: None };
+    let now = Clock::of_wall(now);
     let age = Stamp { realtime: record.finish, monotonic: None }.age(&now);
     let limit = measured.crit.and_then(|range| range.limit());
     let limit = limit.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
