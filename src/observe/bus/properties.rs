@@ -11,8 +11,42 @@ use super::questions;
 use crate::verdict::clock::Stamp;
 use crate::verdict::exit_names;
 
-/// Path, arguments, whether failure is ignored, four times, pid, code, status.
-type Command = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
+/// A command of a unit, and how it last ended as far as systemd remembers.
+#[derive(Debug)]
+pub(super) struct Command {
+    path: Box<str>,
+    is_ignored: bool,
+    code: i32,
+    status: i32,
+}
+
+impl Command {
+    fn of(element: &Variant<'_>) -> Option<Self> {
+        let Variant::Structure(fields) = element else { return None };
+        match fields.fields() {
+            [
+                Variant::Str(path),
+                _,
+                Variant::Bool(is_ignored),
+                ..,
+                Variant::I32(code),
+                Variant::I32(status),
+            ] => {
+                let path = path.as_str().into();
+                Some(Self { path, is_ignored: *is_ignored, code: *code, status: *status })
+            }
+            _ => None,
+        }
+    }
+
+    fn ending(&self) -> (i32, i32) {
+        (self.code, self.status)
+    }
+
+    fn has_failed(&self) -> bool {
+        !self.is_ignored && !matches!(self.ending(), (0 | 1, 0))
+    }
+}
 
 /// The properties of one unit that were asked for and exist.
 #[derive(Debug, Default)]
@@ -27,6 +61,8 @@ pub(super) enum Value {
     Text(Box<str>),
     /// The one text that is looked at in each element of an array, and the array's type.
     Texts(&'static str, Box<[Box<str>]>),
+    /// Without what nobody looks at: of a fleet that fails there are hundreds.
+    Commands(Box<[Command]>),
     Other(Box<OwnedVariant>),
 }
 
@@ -56,6 +92,9 @@ impl Value {
 
     fn of_array(array: &Array<'_>) -> Option<Self> {
         let signature = array.signature().to_string();
+        if signature == questions::COMMANDS {
+            return array.inner().iter().map(Command::of).collect::<Option<_>>().map(Self::Commands);
+        }
         let (signature, nth) = TEXTS.into_iter().find(|(known, _)| *known == signature)?;
         let text = |element: &Variant<'_>| match element {
             Variant::Str(text) => Some(text.as_str().into()),
@@ -75,6 +114,7 @@ impl Value {
             Self::Flag(_) => signature == "b",
             Self::Text(_) => signature == "s",
             Self::Texts(known, _) => signature == *known,
+            Self::Commands(_) => signature == questions::COMMANDS,
             Self::Other(value) => value.value_signature().to_string() == signature,
         }
     }
@@ -213,18 +253,17 @@ impl Properties {
     pub fn failed_command(&self) -> Option<String> {
         let mut suspects = Vec::new();
         for list in questions::BESIDE {
-            let commands = self.array::<Command>(list);
-            let failed = commands.iter().find(|c| !c.2 && (c.8, c.9) != (0, 0) && (c.8, c.9) != (1, 0));
-            if let Some((path, .., code, status)) = failed {
-                let how = match code {
-                    1 => format!("exit status {}", exit_names::exit_status(*status)),
-                    _ => format!("killed by {}", exit_names::signal(*status)),
+            let commands = self.commands(list);
+            if let Some(failed) = commands.iter().find(|command| command.has_failed()) {
+                let how = match failed.code {
+                    1 => format!("exit status {}", exit_names::exit_status(failed.status)),
+                    _ => format!("killed by {}", exit_names::signal(failed.status)),
                 };
-                return Some(format!("{list}={path}: {how}"));
+                return Some(format!("{list}={}: {how}", failed.path));
             }
             // Before its main process it failed in one, after it in another.
             let fits = (list == "ExecStartPre") == (self.number("ExecMainCode") == Some(0));
-            suspects.extend((fits && commands.iter().any(|c| !c.2)).then_some(list));
+            suspects.extend((fits && commands.iter().any(|command| !command.is_ignored)).then_some(list));
         }
         // A daemon-reload makes systemd forget how they ended.
         (!suspects.is_empty()).then(|| format!("{} failed", suspects.join(" or ")))
@@ -249,7 +288,7 @@ impl Properties {
 
     /// Whether there is an `ExecStart=`; `None` where that was not asked.
     pub fn has_command(&self) -> Option<bool> {
-        self.has("ExecStart").then(|| !self.array::<Command>("ExecStart").is_empty())
+        self.has("ExecStart").then(|| !self.commands("ExecStart").is_empty())
     }
 
     /// Whether `SuccessExitStatus=` makes such an ending a success; `None` where that was not asked.
@@ -272,16 +311,21 @@ impl Properties {
             return Some(true);
         }
         let ending = (self.number("ExecMainCode")?, self.number("ExecMainStatus")?);
-        let commands = self.array::<Command>("ExecStart");
+        let commands = self.commands("ExecStart");
         // A daemon-reload keeps how the main process ended, and forgets how each command did.
-        let is_forgotten = commands.iter().all(|c| c.8 == 0);
-        let mut ignoring = commands.iter().filter(|c| c.2);
+        let is_forgotten = commands.iter().all(|command| command.code == 0);
+        let mut ignoring = commands.iter().filter(|command| command.is_ignored);
         match (is_forgotten, ignoring.clone().count()) {
             (_, 0) => Some(false),
             (true, count) if count < commands.len() => None,
             (true, _) => Some(true),
-            (false, _) => Some(ignoring.any(|c| (c.8, c.9) == ending)),
+            (false, _) => Some(ignoring.any(|command| command.ending() == ending)),
         }
+    }
+
+    fn commands(&self, name: &str) -> &[Command] {
+        let Some(Value::Commands(commands)) = self.find(name) else { return &[] };
+        commands
     }
 
     pub fn array<T>(&self, name: &str) -> Vec<T>

@@ -73,7 +73,8 @@ pub(super) const WHOLE_TIMER: [Property; 10] = [
 ];
 const START_MONOTONIC: Property = service("ExecMainStartTimestampMonotonic", "t");
 const SUCCESS_EXIT_STATUS: Property = service("SuccessExitStatus", "(aiai)");
-const COMMANDS: &str = "a(sasbttttuii)";
+/// Of `ExecStart` and its like: path, arguments, whether failure is ignored, four times, pid, code, status.
+pub(super) const COMMANDS: &str = "a(sasbttttuii)";
 /// The commands beside the main process, in the order in which they run.
 pub(super) const BESIDE: [&str; 4] = ["ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost"];
 const CONDITIONS: &str = "a(sbbsi)";
@@ -185,6 +186,10 @@ pub(super) fn details(
     if seen.may_not_have_started() {
         wanted.push(optional(service("ExecMainHandoffTimestamp", "t")));
         wanted.push(optional(SUCCESS_EXIT_STATUS));
+    }
+    // How old a run is does not depend on how it ended.
+    if asked != Asked::Exit {
+        return wanted;
     }
     // By what ended with a status or a signal: the main process, or a command beside it.
     let is_by_process = matches!(result.as_str(), "exit-code" | "signal" | "core-dump");
