@@ -158,6 +158,24 @@ fn a_wrong_invocation_is_one_unknown_line_and_asks_nobody() {
 }
 
 #[test]
+fn what_this_machine_keeps_says_nothing_of_another_and_one_record_nothing_of_many() {
+    let fake = FakeSystemd::serve(Manners::HangsUp, []);
+    let (file, folder) = (fake.folder().join("status.json"), fake.folder());
+    let (file, folder) = (file.display().to_string(), folder.display().to_string());
+    for (args, sentence) in [
+        (&["-H", "db1", "--status-file", &file][..], "--status-file is a file of this machine"),
+        (&["-u", "a", "-u", "b", "--status-file", &file], "--status-file is the record of one job"),
+        (&["-u", "a*", "--status-file", &file], "--status-file is the record of one job"),
+        (&["-H", "db1", "--textfile", &folder], "--textfile with --host is refused"),
+        (&["-H", "db1", "--textfile", "/x/y.prom"], "--textfile with --host is refused"),
+    ] {
+        let seen = fake.ask(PROBES[2].1, args);
+        is_one_unknown(&seen, "PLMS FRESHNESS", sentence);
+        assert_eq!(seen.stdout.lines().count(), 1, "{seen:#}");
+    }
+}
+
+#[test]
 fn a_closed_or_full_output_lifts_ok_to_unknown_and_keeps_critical() {
     let now = micros(Duration::ZERO);
     let fresh = FakeSystemd::serve(Manners::Good, well());

@@ -6,12 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Value as Json, json};
 
 use super::probe::{Answers, ObserveError, Question, Request, unanswered};
+use super::probe_record::{self, Record};
 use crate::observe::bus::{BusError, Seen};
-use crate::observe::status_file::{self, StatusFileError};
 use crate::observe::zone::{self, ZoneFileError};
 use crate::report::gauges::seconds;
 use crate::report::probe::{Metric, UnitReport};
-use crate::report::status_record::StatusRecord;
 use crate::verdict::clock::{Clock, Stamp};
 use crate::verdict::job::Job;
 use crate::verdict::perfdata::{Perf, Unit, Value};
@@ -22,27 +21,22 @@ use crate::verdict::{Finding, State, exit, freshness, timer};
 
 /// A report per unit, each unit once.
 pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Vec<UnitReport>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let recorded = match &request.question {
-        Question::Freshness { status_file: Some(path), .. } => match status_file::read(path) {
-            Ok(record) => Some(recorded(&record)),
-            // No run has ended yet, says the file's absence; the verdict says what that means.
-            Err(StatusFileError::Absent(_)) => None,
-            Err(error) => {
-                findings.push(Finding::new(State::Unknown, error.to_string()));
-                None
-            }
-        },
+    let record = match &request.question {
+        Question::Freshness { status_file: Some(path), .. } => Some(Record::read(path)),
         _ => None,
     };
+    let recorded = record.as_ref().and_then(Record::run);
+    let has_run = |seen: &Seen| seen.job.as_ref().is_some_and(|job| job.finished().is_some());
+    let has_run = answers.iter().flatten().any(|(_, seen)| seen.as_ref().is_ok_and(has_run));
+    let findings = record.iter().filter_map(|record| record.finding(has_run)).collect();
     let judged = match for_file(request, answers) {
         Ok(answers) => {
             let zones = Zones::default();
             each(answers, request, |seen| {
-                judge_one(&request.question, recorded.as_ref(), seen, now, &zones, request.shows_all())
+                judge_one(&request.question, recorded, seen, now, &zones, request.shows_all())
             })
         }
-        Err((limits, zone)) => vec![judge_file(request, limits, zone, recorded, now)],
+        Err((limits, zone)) => vec![judge_file(request, limits, zone, recorded.cloned(), now)],
     };
     let mut seen = BTreeSet::new();
     (judged.into_iter().filter(|unit| seen.insert(unit.unit.clone())).collect(), findings)
@@ -105,10 +99,11 @@ pub(super) fn judge_one(
                 None => zones.of(&seen.timers),
             };
             let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
-            let recorded = recorded.cloned();
+            let foreign = recorded.and_then(|run| probe_record::foreign(run, &service, now));
+            let recorded = recorded.filter(|_| foreign.is_none()).cloned();
             let seen = freshness::Observation { name: seen.name, service: Some(service), recorded, zone };
             let mut report = judge_freshness(seen, limits, now, &show);
-            report.verdict.rulings.extend(doubt);
+            report.verdict.rulings.extend(doubt.into_iter().chain(foreign));
             report
         }
     }
@@ -249,15 +244,6 @@ fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock, show: &Show) -> Un
             .chain(result.filter(|_| has_result))
             .collect(),
         observation: show(&|| json!({ "job": observation.job, "timers": observation.timers })),
-    }
-}
-
-fn recorded(record: &StatusRecord) -> freshness::Recorded {
-    let stamp = |realtime| Stamp { realtime, monotonic: None };
-    freshness::Recorded {
-        start: stamp(record.start),
-        finish: stamp(record.finish),
-        is_success: record.state == State::Ok,
     }
 }
 
