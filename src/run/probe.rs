@@ -163,9 +163,10 @@ fn work(request: &Request, stage: &Stage) -> (State, String) {
     let took = begun.elapsed();
     let probe = request.question.probe();
     stage.begin("judging");
+    let meant = answers.as_ref().map(|all| all.meant).ok();
     let (units, findings) = probe_units::judge_all(request, answers, &now);
     let mut report = ProbeReport { probe, now: now.realtime, took, units, findings };
-    report.findings.extend(unexpected(request, &report.units));
+    report.findings.extend(unexpected(request, meant));
     if let Some(finding) = write_textfile(request, &report, stage) {
         report.findings.push(finding);
     }
@@ -217,15 +218,13 @@ fn converse(request: &Request, stage: &Stage) -> Answers {
     })
 }
 
-fn unexpected(request: &Request, units: &[UnitReport]) -> Option<Finding> {
-    let (want, have) = (request.expect?, units.len());
+/// `have`: how many units were found; where that is not known, why is a finding already.
+fn unexpected(request: &Request, have: Option<usize>) -> Option<Finding> {
+    let (want, have) = (request.expect?, have?);
     let sentence = format!("expected {want} units, found {have}");
     match have.cmp(&want) {
         std::cmp::Ordering::Equal => None,
         // A unit that is gone is as bad as one that was asked for by its name.
-        std::cmp::Ordering::Less if units.iter().all(|unit| unit.verdict.reason().0 == "no-answer") => {
-            Some(Finding::new(State::Unknown, sentence))
-        }
         std::cmp::Ordering::Less => Some(Finding::new(State::Critical, sentence)),
         std::cmp::Ordering::Greater => Some(Finding::new(State::Warning, sentence)),
     }

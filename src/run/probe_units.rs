@@ -1,13 +1,13 @@
 //! How does what was seen of each unit become its verdict, its numbers and its metrics?
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Value as Json, json};
 
 use super::probe::{Answers, ObserveError, Question, Request, unanswered};
 use super::probe_record::{self, Record};
-use crate::observe::bus::{BusError, Seen};
+use crate::observe::bus::{BusError, Row, Seen};
 use crate::observe::zone::{self, ZoneFileError};
 use crate::report::gauges::seconds;
 use crate::report::probe::{Metric, UnitReport};
@@ -27,7 +27,7 @@ pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Ve
     };
     let recorded = record.as_ref().and_then(Record::run);
     let has_run = |seen: &Seen| seen.job.as_ref().is_some_and(|job| job.finished().is_some());
-    let has_run = answers.iter().flatten().any(|(_, seen)| seen.as_ref().is_ok_and(has_run));
+    let has_run = answers.iter().flat_map(|all| &all.rows).any(|(_, seen)| seen.as_ref().is_ok_and(has_run));
     let findings = record.iter().filter_map(|record| record.finding(has_run)).collect();
     let judged = match for_file(request, answers) {
         Ok(answers) => {
@@ -38,18 +38,32 @@ pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Ve
         }
         Err((limits, zone)) => vec![judge_file(request, limits, zone, recorded.cloned(), now)],
     };
-    let mut seen = BTreeSet::new();
-    (judged.into_iter().filter(|unit| seen.insert(unit.unit.clone())).collect(), findings)
+    (worst_of_each(judged), findings)
+}
+
+/// Two names of one unit are one report: the worse one, where they differ.
+fn worst_of_each(judged: Vec<UnitReport>) -> Vec<UnitReport> {
+    let mut reports: Vec<UnitReport> = Vec::with_capacity(judged.len());
+    let mut known = HashMap::new();
+    for report in judged {
+        let nth = *known.entry(report.unit.clone()).or_insert(reports.len());
+        match reports.get_mut(nth) {
+            Some(earlier) if earlier.verdict.state() >= report.verdict.state() => {}
+            Some(earlier) => *earlier = report,
+            None => reports.push(report),
+        }
+    }
+    reports
 }
 
 fn each(answers: Answers, request: &Request, judge: impl Fn(Seen) -> UnitReport) -> Vec<UnitReport> {
     match answers {
-        Ok(units) => {
-            let report = |(name, seen): (String, Result<Seen, BusError>)| match seen {
+        Ok(all) => {
+            let report = |(name, seen): Row| match seen {
                 Ok(seen) => judge(seen),
                 Err(error) => unanswered(&name, &error.to_string()),
             };
-            units.into_iter().map(report).collect()
+            all.rows.into_iter().map(report).collect()
         }
         Err(error) => {
             let error = error.to_string();
@@ -65,7 +79,7 @@ fn for_file(request: &Request, answers: Answers) -> Result<Answers, FileAlone<'_
     let is_absent = |seen: &Seen| seen.job.as_ref().is_some_and(|job| job.unit.load_state == "not-found");
     let is_silent = match &answers {
         Err(ObserveError::Bus(BusError::Unreachable { .. })) => true,
-        Ok(units) => units.iter().all(|(_, seen)| seen.as_ref().is_ok_and(is_absent)),
+        Ok(all) => all.rows.iter().all(|(_, seen)| seen.as_ref().is_ok_and(is_absent)),
         Err(_) => false,
     };
     match &request.question {

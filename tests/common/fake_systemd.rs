@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml spares functions marked as tests alone")]
 #![allow(clippy::disallowed_methods, reason = "the program under test reads the real clock")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -46,8 +46,10 @@ pub enum Manners {
 pub struct FakeUnit {
     /// Load, active and sub state.
     pub states: [String; 3],
-    /// By name.
+    /// By name; `Id` where it was asked for by another name than its own.
     pub properties: BTreeMap<String, Value>,
+    /// What it is at first, until it is asked for a second time.
+    pub at_first: Option<Box<FakeUnit>>,
 }
 
 /// A property's value, before it is one on the bus.
@@ -112,6 +114,12 @@ impl FakeUnit {
         self
     }
 
+    /// The unit that changes while it is being asked for the first time.
+    pub fn after(mut self, at_first: FakeUnit) -> Self {
+        self.at_first = Some(Box::new(at_first));
+        self
+    }
+
     /// One and the same number for every time.
     pub fn with_every_time(mut self, micros: u64) -> Self {
         for value in self.properties.values_mut() {
@@ -155,7 +163,7 @@ pub fn service(exit: u64) -> FakeUnit {
     ] {
         properties.insert(name.into(), value);
     }
-    FakeUnit { states: ["loaded", "inactive", "dead"].map(String::from), properties }
+    FakeUnit { states: ["loaded", "inactive", "dead"].map(String::from), properties, at_first: None }
 }
 
 /// A service that is loaded and has never been started.
@@ -188,7 +196,7 @@ pub fn timer(last: u64, next: u64) -> FakeUnit {
     ] {
         properties.insert(name.into(), value);
     }
-    FakeUnit { states: ["loaded", "active", "waiting"].map(String::from), properties }
+    FakeUnit { states: ["loaded", "active", "waiting"].map(String::from), properties, at_first: None }
 }
 
 /// A running fake; ends with the test.
@@ -206,7 +214,7 @@ impl FakeSystemd {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, units) = (stream.unwrap(), units.clone());
-                std::thread::spawn(move || converse(stream, manners, &units));
+                std::thread::spawn(move || converse(stream, manners, units));
             }
         });
         Self { folder, clock: None }
@@ -272,7 +280,7 @@ fn preload() -> &'static PathBuf {
     })
 }
 
-fn converse(mut stream: UnixStream, manners: Manners, units: &BTreeMap<String, FakeUnit>) {
+fn converse(mut stream: UnixStream, manners: Manners, mut units: BTreeMap<String, FakeUnit>) {
     if manners == Manners::Silent {
         // Reads what comes, for as long as somebody is there.
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
@@ -294,16 +302,39 @@ fn converse(mut stream: UnixStream, manners: Manners, units: &BTreeMap<String, F
         let server = Builder::unix_stream(stream).server(Guid::generate()).p2p().build().await;
         let Ok(connection) = server else { return };
         let mut messages = MessageStream::from(&connection);
+        let mut known = BTreeSet::new();
         loop {
             let next = std::future::poll_fn(|context| {
                 futures_core::Stream::poll_next(std::pin::Pin::new(&mut messages), context)
             });
             let Some(Ok(message)) = next.await else { return };
-            if answer(&connection, &message, manners, units).await.is_none() {
+            ask_again(&message, &mut known, &mut units);
+            if answer(&connection, &message, manners, &units).await.is_none() {
                 return;
             }
         }
     });
+}
+
+/// Units that were listed before are from now on what they become.
+fn ask_again(message: &Message, known: &mut BTreeSet<String>, units: &mut BTreeMap<String, FakeUnit>) {
+    if message.header().member().is_none_or(|member| member.as_str() != "ListUnitsByNames") {
+        return;
+    }
+    let names: Vec<String> = message.body().deserialize().unwrap();
+    for name in names {
+        if let Some(unit) = units.get_mut(&name) {
+            match unit.at_first.take() {
+                Some(at_first) if !known.contains(&name) => {
+                    let later = std::mem::replace(unit, *at_first);
+                    unit.at_first = Some(Box::new(later));
+                }
+                Some(later) => *unit = *later,
+                None => {}
+            }
+        }
+        known.insert(name);
+    }
 }
 
 async fn answer(
@@ -335,7 +366,9 @@ async fn answer(
     match member.as_str() {
         "ListUnitsByNames" => {
             let names: Vec<String> = body.deserialize().ok()?;
-            let rows: Vec<_> = names.iter().map(|name| row(name, units.get(name))).collect();
+            // As systemd does, it passes over what is no name in silence.
+            let names = names.iter().filter(|name| name.len() <= 255 && !name.contains('!'));
+            let rows: Vec<_> = names.map(|name| row(name, units.get(name))).collect();
             connection.reply(&header, &rows).await.ok()
         }
         "ListUnitsByPatterns" => {
@@ -346,7 +379,8 @@ async fn answer(
         }
         "ListUnitFilesByPatterns" => {
             let (_, patterns): (Vec<String>, Vec<String>) = body.deserialize().ok()?;
-            let files = units.keys().filter(|name| fits(&patterns, name));
+            let files = units.iter().filter(|(_, unit)| unit.states[0] != "not-found");
+            let files = files.map(|(name, _)| name).filter(|name| fits(&patterns, name));
             let files: Vec<_> =
                 files.map(|name| (format!("/etc/systemd/system/{name}"), "enabled")).collect();
             connection.reply(&header, &files).await.ok()
@@ -390,6 +424,10 @@ fn row(name: &str, unit: Option<&FakeUnit>) -> Row {
     let [load, active, sub] =
         unit.map_or_else(|| ["not-found", "inactive", "dead"].map(String::from), |unit| unit.states.clone());
     let path = || zbus::OwnedObjectPath::try_from("/").unwrap();
+    let name = match unit.and_then(|unit| unit.properties.get("Id")) {
+        Some(Value::Text(id)) => id,
+        _ => name,
+    };
     (name.into(), String::new(), load, active, sub, String::new(), path(), 0, String::new(), path())
 }
 
