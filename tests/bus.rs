@@ -232,6 +232,32 @@ fn five_hundred_units_are_one_call_and_one_verdict() {
 }
 
 #[test]
+fn a_reader_that_does_not_read_holds_no_probe_beyond_its_time() {
+    let now = micros(Duration::ZERO);
+    let units = (0..300).map(|nth| (format!("backup-{nth}.timer"), timer(now - HOUR, now + HOUR)));
+    let fake = FakeSystemd::serve(Manners::Good, units.chain([("job.service".into(), service(now - HOUR))]));
+    for more in [&["-o", "json"][..], &["--explain"], &["-o", "json", "--textfile", "x.prom"]] {
+        let args = [&["-u", "backup-*", "-t", "2"], more].concat();
+        let mut probe = fake.probe(PROBES[0].1, &args);
+        let begun = Instant::now();
+        let mut child =
+            probe.current_dir(fake.folder()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > Duration::from_secs(8) {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("{more:?}: still there after 8 s");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(3), "{more:?}");
+    }
+}
+
+#[test]
 fn a_pattern_without_a_match_is_unknown() {
     let fake = FakeSystemd::serve(Manners::Good, well());
     for (name, probe) in PROBES {

@@ -133,3 +133,24 @@ fn what_changes_while_it_is_asked_for_is_asked_once_more() {
     let fake = FakeSystemd::of(firing, started_by(&["job.timer"]));
     fake.ask(TIMER, &["-u", "job"]).expect_status(3).expect_stdout("systemd knows no next elapse");
 }
+
+#[test]
+fn calls_about_other_units_leave_other_files() {
+    let fake = serve([("nag.timer", daily("nag.service")), ("nag.service", started_by(&["nag.timer"]))]);
+    let folder = fake.folder().join("metrics");
+    std::fs::create_dir(&folder).unwrap();
+    let place = folder.display().to_string();
+    let long = "n".repeat(220);
+    for names in [&["nag"][..], &["n?g"], &["n*g"], &["nag", "a"], &["nag", "b"], &[&long], &[&long[1..]]] {
+        let names = names.iter().flat_map(|name| ["-u", name]);
+        fake.ask(TIMER, &names.chain(["--textfile", &place]).collect::<Vec<_>>());
+    }
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names.len(), 7, "{names:#?}");
+    // The same call leaves the same file in every version.
+    for name in ["plms_timer_nag.timer.prom", "plms_timer_n_g.timer_7fc75668593c3cbe.prom"] {
+        assert!(names.iter().any(|known| known == name), "{name} {names:#?}");
+    }
+}
