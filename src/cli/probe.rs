@@ -115,7 +115,7 @@ pub struct FreshnessArgs {
     /// What the runner left (status.json), for one unit of this machine; without --unit it needs no systemd.
     #[arg(long, value_name = "PATH")]
     status_file: Option<PathBuf>,
-    /// Zone whose clock changes count [default: the timer's, else the host's].
+    /// Zone whose clock changes count [default: the timer's, else this machine's].
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
     /// State where no run is on record.
