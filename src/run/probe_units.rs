@@ -1,7 +1,7 @@
 //! How does what was seen of each unit become its verdict, its numbers and its metrics?
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value as Json, json};
 
@@ -43,6 +43,10 @@ pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Ve
 
 /// Two names of one unit are one report: the worse one, where they differ.
 fn worst_of_each(judged: Vec<UnitReport>) -> Vec<UnitReport> {
+    let mut names = HashSet::new();
+    if judged.iter().all(|report| names.insert(report.unit.as_str())) {
+        return judged;
+    }
     let mut reports: Vec<UnitReport> = Vec::with_capacity(judged.len());
     let mut known = HashMap::new();
     for report in judged {

@@ -64,25 +64,45 @@ pub(super) struct Answers {
 /// The conversation as a whole failed; what concerns one unit alone is in its own place.
 pub fn observe(bus: &mut Bus, names: &Names, asked: Asked) -> Result<AllSeen, BusError> {
     let Expanded { units, unmatched } = bus.expand(names)?;
-    let mut rows = look(bus, &units, asked)?;
-    let torn: HashSet<usize> = rows.iter().filter(|(_, row)| is_torn(row)).map(|(nth, _)| *nth).collect();
+    let mut looked = look(bus, &units, asked)?;
+    let torn = looked.rows.iter().zip(&looked.of).filter(|(row, _)| is_torn(row));
+    let torn: HashSet<usize> = torn.map(|(_, nth)| *nth).collect();
     if !torn.is_empty() {
-        let nths: Vec<usize> = (0..units.len()).filter(|nth| torn.contains(nth)).collect();
-        let again: Vec<String> = nths.iter().filter_map(|nth| units.get(*nth).cloned()).collect();
-        rows.retain(|(nth, _)| !torn.contains(nth));
-        let again = look(bus, &again, asked)?.into_iter();
-        rows.extend(again.filter_map(|(nth, row)| Some((*nths.get(nth)?, row))));
-        rows.sort_by_key(|(nth, _)| *nth);
+        looked = look_again(bus, &units, asked, looked, &torn)?;
     }
-    let mut rows = merge(rows);
+    let mut rows = merge(looked.rows);
     rows.extend(unmatched.into_iter().map(|pattern| (pattern.clone(), Err(BusError::NoMatch(pattern)))));
     Ok(AllSeen { meant: units.len(), rows })
 }
 
-/// The rows of all units, each with the place of its unit.
-fn look(bus: &mut Bus, units: &[String], asked: Asked) -> Result<Vec<(usize, Row)>, BusError> {
+/// The rows of units, and of which of them each is.
+#[derive(Default)]
+struct Looked {
+    rows: Vec<Row>,
+    of: Vec<usize>,
+}
+
+fn look_again(
+    bus: &mut Bus,
+    units: &[String],
+    asked: Asked,
+    before: Looked,
+    torn: &HashSet<usize>,
+) -> Result<Looked, BusError> {
+    let nths: Vec<usize> = (0..units.len()).filter(|nth| torn.contains(nth)).collect();
+    let names: Vec<String> = nths.iter().filter_map(|nth| units.get(*nth).cloned()).collect();
+    let again = look(bus, &names, asked)?;
+    let whole = before.of.into_iter().zip(before.rows).filter(|(nth, _)| !torn.contains(nth));
+    let again = again.of.into_iter().filter_map(|nth| nths.get(nth).copied()).zip(again.rows);
+    let mut all: Vec<(usize, Row)> = whole.chain(again).collect();
+    all.sort_by_key(|(nth, _)| *nth);
+    let (of, rows) = all.into_iter().unzip();
+    Ok(Looked { rows, of })
+}
+
+fn look(bus: &mut Bus, units: &[String], asked: Asked) -> Result<Looked, BusError> {
     if units.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Looked::default());
     }
     bus.stage("asking systemd");
     let mut answers = Answers::new(asked, bus.is_remote());
@@ -98,25 +118,37 @@ fn look(bus: &mut Bus, units: &[String], asked: Asked) -> Result<Vec<(usize, Row
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
     answers.fetch(bus, &[], related)?;
     answers.fetch_details(bus)?;
-    // Timers tell what a service does not remember, and which they are it has said only now; what they start has
-    // a name of its own where the service was asked for by an alias.
+    // Timers tell what a service does not remember, and which they are it has said only now.
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
     let mut is_more = answers.fetch(bus, &[], related)?;
-    let jobs = units.iter().flat_map(|unit| answers.related(unit));
-    let jobs = jobs.flat_map(|timer| answers.related(&timer)).collect();
-    is_more |= asked == Asked::Timer && answers.fetch(bus, &[], jobs)?;
+    if asked == Asked::Timer {
+        // What the timers of a service start has a name of its own where the service was asked for by an alias.
+        let services = units.iter().filter(|unit| !units::is_timer(unit));
+        let timers = services.flat_map(|service| answers.related(service));
+        let jobs = timers.flat_map(|timer| answers.related(&timer)).collect();
+        is_more |= answers.fetch(bus, &[], jobs)?;
+    }
     if is_more {
         answers.fetch_details(bus)?;
     }
-    let rows = units.iter().enumerate();
-    Ok(rows.flat_map(|(nth, unit)| answers.seen(bus, unit).into_iter().map(move |row| (nth, row))).collect())
+    // Rows of a fleet are large: there is one list of them, of the right size.
+    let mut looked = Looked { rows: Vec::with_capacity(units.len()), of: Vec::with_capacity(units.len()) };
+    for (nth, unit) in units.iter().enumerate() {
+        looked.rows.extend(answers.seen(bus, unit));
+        looked.of.resize(looked.rows.len(), nth);
+    }
+    Ok(looked)
 }
 
 /// A job that several timers start is one row, whatever their order; of other rows the judge keeps the worse.
-fn merge(all: Vec<(usize, Row)>) -> Vec<Row> {
+fn merge(all: Vec<Row>) -> Vec<Row> {
+    let mut names = HashSet::default();
+    if all.iter().all(|(name, _)| names.insert(name.as_str())) {
+        return all;
+    }
     let mut rows: Vec<Row> = Vec::with_capacity(all.len());
     let mut known: HashMap<String, usize> = HashMap::default();
-    for (_, (name, seen)) in all {
+    for (name, seen) in all {
         let earlier = known.get(&name).and_then(|nth| rows.get_mut(*nth));
         match (earlier, seen) {
             (Some((_, Ok(earlier))), Ok(seen)) if earlier.job == seen.job => {
