@@ -124,7 +124,9 @@ fn what_changes_while_it_is_asked_for_is_asked_once_more() {
     let begun = never_started().with("ExecMainStartTimestamp", Value::Time(an_hour_ago()));
     let running = begun.clone().in_states(["loaded", "activating", "start"]);
     let running = running.with("InactiveExitTimestamp", Value::Time(an_hour_ago()));
-    let fake = FakeSystemd::of(daily("job.service").after(firing.clone()), running.clone().after(begun));
+    let named = |timer, job| [("job.timer".to_owned(), timer), ("job.service".to_owned(), job)];
+    let later = named(daily("job.service"), running);
+    let fake = FakeSystemd::serve_changing(Manners::Good, named(firing.clone(), begun), later);
     fake.ask(TIMER, &["-u", "job"]).expect_status(0).expect_stdout("job.timer fires next");
     for probe in [EXIT, FRESHNESS] {
         fake.ask(probe, &["-u", "job"]).expect_status(0).expect_stdout("job.service is running for 1h");

@@ -48,8 +48,6 @@ pub struct FakeUnit {
     pub states: [String; 3],
     /// By name; `Id` where it was asked for by another name than its own.
     pub properties: BTreeMap<String, Value>,
-    /// What it is at first, until it is asked for a second time.
-    pub at_first: Option<Box<FakeUnit>>,
 }
 
 /// A property's value, before it is one on the bus.
@@ -114,12 +112,6 @@ impl FakeUnit {
         self
     }
 
-    /// The unit that changes while it is being asked for the first time.
-    pub fn after(mut self, at_first: FakeUnit) -> Self {
-        self.at_first = Some(Box::new(at_first));
-        self
-    }
-
     /// One and the same number for every time.
     pub fn with_every_time(mut self, micros: u64) -> Self {
         for value in self.properties.values_mut() {
@@ -163,7 +155,7 @@ pub fn service(exit: u64) -> FakeUnit {
     ] {
         properties.insert(name.into(), value);
     }
-    FakeUnit { states: ["loaded", "inactive", "dead"].map(String::from), properties, at_first: None }
+    FakeUnit { states: ["loaded", "inactive", "dead"].map(String::from), properties }
 }
 
 /// A service that is loaded and has never been started.
@@ -196,7 +188,7 @@ pub fn timer(last: u64, next: u64) -> FakeUnit {
     ] {
         properties.insert(name.into(), value);
     }
-    FakeUnit { states: ["loaded", "active", "waiting"].map(String::from), properties, at_first: None }
+    FakeUnit { states: ["loaded", "active", "waiting"].map(String::from), properties }
 }
 
 /// A running fake; ends with the test.
@@ -208,13 +200,24 @@ pub struct FakeSystemd {
 impl FakeSystemd {
     /// Serves `units` until the test ends.
     pub fn serve(manners: Manners, units: impl IntoIterator<Item = (String, FakeUnit)>) -> Self {
+        Self::serve_changing(manners, [], units)
+    }
+
+    /// Serves units that in each conversation are as they are `at_first` until they are listed a second time.
+    pub fn serve_changing(
+        manners: Manners,
+        at_first: impl IntoIterator<Item = (String, FakeUnit)>,
+        units: impl IntoIterator<Item = (String, FakeUnit)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("bus")).unwrap();
-        let units: BTreeMap<String, FakeUnit> = units.into_iter().collect();
+        let later: BTreeMap<String, FakeUnit> = units.into_iter().collect();
+        let mut units = later.clone();
+        units.extend(at_first);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, units) = (stream.unwrap(), units.clone());
-                std::thread::spawn(move || converse(stream, manners, units));
+                let (stream, units, later) = (stream.unwrap(), units.clone(), later.clone());
+                std::thread::spawn(move || converse(stream, manners, units, &later));
             }
         });
         Self { folder, clock: None }
@@ -280,7 +283,12 @@ fn preload() -> &'static PathBuf {
     })
 }
 
-fn converse(mut stream: UnixStream, manners: Manners, mut units: BTreeMap<String, FakeUnit>) {
+fn converse(
+    mut stream: UnixStream,
+    manners: Manners,
+    mut units: BTreeMap<String, FakeUnit>,
+    later: &BTreeMap<String, FakeUnit>,
+) {
     if manners == Manners::Silent {
         // Reads what comes, for as long as somebody is there.
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
@@ -308,7 +316,11 @@ fn converse(mut stream: UnixStream, manners: Manners, mut units: BTreeMap<String
                 futures_core::Stream::poll_next(std::pin::Pin::new(&mut messages), context)
             });
             let Some(Ok(message)) = next.await else { return };
-            ask_again(&message, &mut known, &mut units);
+            for name in listed(&message) {
+                if !known.insert(name.clone()) {
+                    units.extend(later.get(&name).map(|unit| (name, unit.clone())));
+                }
+            }
             if answer(&connection, &message, manners, &units).await.is_none() {
                 return;
             }
@@ -316,25 +328,10 @@ fn converse(mut stream: UnixStream, manners: Manners, mut units: BTreeMap<String
     });
 }
 
-/// Units that were listed before are from now on what they become.
-fn ask_again(message: &Message, known: &mut BTreeSet<String>, units: &mut BTreeMap<String, FakeUnit>) {
-    if message.header().member().is_none_or(|member| member.as_str() != "ListUnitsByNames") {
-        return;
-    }
-    let names: Vec<String> = message.body().deserialize().unwrap();
-    for name in names {
-        if let Some(unit) = units.get_mut(&name) {
-            match unit.at_first.take() {
-                Some(at_first) if !known.contains(&name) => {
-                    let later = std::mem::replace(unit, *at_first);
-                    unit.at_first = Some(Box::new(later));
-                }
-                Some(later) => *unit = *later,
-                None => {}
-            }
-        }
-        known.insert(name);
-    }
+/// The units whose states are asked for.
+fn listed(message: &Message) -> Vec<String> {
+    let is_list = message.header().member().is_some_and(|member| member.as_str() == "ListUnitsByNames");
+    if is_list { message.body().deserialize().unwrap() } else { Vec::new() }
 }
 
 async fn answer(
