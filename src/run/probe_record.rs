@@ -69,8 +69,8 @@ fn recorded(record: &StatusRecord) -> Recorded {
 
 /// Nothing in the record names the unit that it belongs to. Of the runner's own unit it is taken at its word: a
 /// run by hand is a run. Of another one, which may be the runner under another name or anything else, it counts
-/// for the time before systemd's memory of that unit; of what came later systemd knows itself, and the ruling
-/// says that the record is of something else.
+/// for the time before systemd's memory of that unit. What came later systemd knows itself, or has forgotten for a
+/// start since, which then is what there is to tell; the ruling says that the record does not count.
 pub(super) fn foreign(run: &Recorded, seen: &Observation, now: &Clock) -> Option<Ruling> {
     let (job, id) = (&seen.job, &seen.job.unit.id);
     let active = seen.timers.iter().filter(|timer| timer.unit.active_state == "active");
@@ -82,7 +82,7 @@ pub(super) fn foreign(run: &Recorded, seen: &Observation, now: &Clock) -> Option
     is_foreign.then(|| {
         let ended = run.finish.age(now).phrase();
         Ruling::ok(format!(
-            "the status file's run, which ended {ended}, is none of {id}: systemd would know it"
+            "the status file's run, which ended {ended}, is not taken for one of {id}: systemd knows of none then"
         ))
     })
 }
