@@ -158,6 +158,24 @@ fn a_wrong_invocation_is_one_unknown_line_and_asks_nobody() {
 }
 
 #[test]
+fn what_this_machine_keeps_says_nothing_of_another_and_one_record_nothing_of_many() {
+    let fake = FakeSystemd::serve(Manners::HangsUp, []);
+    let (file, folder) = (fake.folder().join("status.json"), fake.folder());
+    let (file, folder) = (file.display().to_string(), folder.display().to_string());
+    for (args, sentence) in [
+        (&["-H", "db1", "--status-file", &file][..], "--status-file is a file of this machine"),
+        (&["-u", "a", "-u", "b", "--status-file", &file], "--status-file is the record of one job"),
+        (&["-u", "a*", "--status-file", &file], "--status-file is the record of one job"),
+        (&["-H", "db1", "--textfile", &folder], "--textfile with --host is refused"),
+        (&["-H", "db1", "--textfile", "/x/y.prom"], "--textfile with --host is refused"),
+    ] {
+        let seen = fake.ask(PROBES[2].1, args);
+        is_one_unknown(&seen, "PLMS FRESHNESS", sentence);
+        assert_eq!(seen.stdout.lines().count(), 1, "{seen:#}");
+    }
+}
+
+#[test]
 fn a_closed_or_full_output_lifts_ok_to_unknown_and_keeps_critical() {
     let now = micros(Duration::ZERO);
     let fresh = FakeSystemd::serve(Manners::Good, well());
@@ -211,6 +229,32 @@ fn five_hundred_units_are_one_call_and_one_verdict() {
     let seen = fake.ask(PROBES[2].1, &["-u", "backup-*.service", "-o", "json"]).expect_status(2);
     let json: serde_json::Value = serde_json::from_str(&seen.stdout).unwrap();
     assert_eq!(json["units"].as_array().unwrap().len(), 500);
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_no_probe_beyond_its_time() {
+    let now = micros(Duration::ZERO);
+    let units = (0..300).map(|nth| (format!("backup-{nth}.timer"), timer(now - HOUR, now + HOUR)));
+    let fake = FakeSystemd::serve(Manners::Good, units.chain([("job.service".into(), service(now - HOUR))]));
+    for more in [&["-o", "json"][..], &["--explain"], &["-o", "json", "--textfile", "x.prom"]] {
+        let args = [&["-u", "backup-*", "-t", "2"], more].concat();
+        let mut probe = fake.probe(PROBES[0].1, &args);
+        let begun = Instant::now();
+        let mut child =
+            probe.current_dir(fake.folder()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > Duration::from_secs(8) {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("{more:?}: still there after 8 s");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(3), "{more:?}");
+    }
 }
 
 #[test]

@@ -204,15 +204,37 @@ fn the_runners_own_record_outlives_a_reboot() {
 }
 
 #[test]
-fn of_two_records_the_newer_counts() {
-    let fake = ran(hours(27));
+fn of_two_records_of_the_runner_the_newer_counts() {
+    let exit = micros(hours(27));
+    let fake = FakeSystemd::serve(Manners::Good, [("plms-invariants.service".to_owned(), service(exit))]);
     let path = with_file(&fake, &status_json(hours(2), "critical"));
-    fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0).expect_stdout("status file");
-    let seen = fake.ask(PROBE, &["-u", "job", "--status-file", &path, "--basis", "success"]).expect_status(2);
-    assert!(!seen.stdout.contains("status file"), "{seen:#}");
+    for unit in [&[][..], &["-u", "plms-invariants"]] {
+        let args = [unit, &["--status-file", &path]].concat();
+        fake.ask(PROBE, &args).expect_status(0).expect_stdout("status file");
+        let seen = fake.ask(PROBE, &[&args[..], &["--basis", "success"]].concat()).expect_status(2);
+        assert!(!seen.stdout.contains("status file"), "{seen:#}");
+    }
     let fake = ran(hours(2));
     let path = with_file(&fake, &status_json(hours(27), "ok"));
     fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0);
+}
+
+#[test]
+fn the_runners_record_vouches_for_no_unit_of_which_systemd_knows_better() {
+    let exit = micros(hours(27));
+    let never = timer(exit, micros(Duration::ZERO) + 1_000_000).with("LastTriggerUSec", Value::Time(0));
+    for (name, fake) in [
+        ("has a run on record", ran(hours(27))),
+        ("never ran, though its timer was up", FakeSystemd::of(never, never_started())),
+    ] {
+        let path = with_file(&fake, &status_json(hours(2), "ok"));
+        let args = ["-u", "job", "--never-run", "ok", "--status-file", &path];
+        let seen = fake.ask(PROBE, &args).expect_status(2);
+        assert!(
+            seen.stdout.contains("is not taken for one of job.service: systemd knows of none then"),
+            "{name}: {seen:#}"
+        );
+    }
 }
 
 #[test]
@@ -243,6 +265,20 @@ fn a_record_that_cannot_be_read_lifts_ok_to_unknown() {
     );
     let folder = fake.folder().display().to_string();
     fake.ask(PROBE, &["-u", "job", "--status-file", &folder]).expect_status(3);
+}
+
+#[test]
+fn a_record_that_is_not_there_is_named_and_its_wrong_folder_is_unknown_once_a_run_has_ended() {
+    let none = |fake: &FakeSystemd, name: &str, status| {
+        let path = fake.folder().join(name).display().to_string();
+        let seen = fake.ask(PROBE, &["-u", "job", "--never-run", "ok", "--status-file", &path]);
+        let seen = seen.expect_status(status);
+        assert!(seen.stdout.contains("no run is recorded in "), "{seen:#}");
+    };
+    // A typing error; the first boot, when no run has ended; and a folder where no run of this job writes.
+    none(&ran(hours(2)), "statsu.json", 0);
+    none(&FakeSystemd::of(timer(micros(hours(1)), 0), never_started()), "state/status.json", 0);
+    none(&ran(hours(2)), "sttae/status.json", 3);
 }
 
 fn running_since(ago: Duration) -> FakeUnit {
@@ -342,9 +378,9 @@ fn a_start_that_is_tried_again_and_again_is_no_run() {
     let now = micros(Duration::ZERO);
     FakeSystemd::of(timer(now, now), looping()).ask(PROBE, &["-u", "job"]).expect_status(3);
     // Better evidence than systemd's: the runner's own record.
-    let fake = FakeSystemd::of(old_timer(), looping());
+    let fake = FakeSystemd::serve(Manners::Good, [("plms-invariants.service".to_owned(), looping())]);
     let path = with_file(&fake, &status_json(hours(3), "ok"));
-    fake.ask(PROBE, &["-u", "job", "--status-file", &path]).expect_status(0).expect_stdout("status file");
+    fake.ask(PROBE, &["--status-file", &path]).expect_status(0).expect_stdout("status file");
     // The first start is a run in progress, and so is one whose main process runs.
     let first = looping().with("NRestarts", Value::Count(0));
     FakeSystemd::of(old_timer(), first).ask(PROBE, &["-u", "job"]).expect_status(0);

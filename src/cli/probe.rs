@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser};
 
 use super::{Output, OutputFormat};
-use crate::observe::bus::{Host, Names, Target};
+use crate::observe::bus::{Host, Names, Target, is_glob};
 use crate::observe::zone;
 use crate::report::probe::Probe;
 use crate::run::probe::{Question, Request, refuse, run};
@@ -49,7 +49,7 @@ struct Common {
     /// Print the verdict for a monitoring system or as JSON.
     #[arg(short, long, value_name = "FORMAT", default_value = "nagios")]
     output: OutputFormat,
-    /// Write metrics to a .prom file, or into a folder; a failure lifts OK to UNKNOWN.
+    /// Write this machine's metrics to a .prom file, or into a folder; a failure lifts OK to UNKNOWN.
     #[arg(long, value_name = "PATH")]
     textfile: Option<PathBuf>,
     /// Print every rule's outcome and all that was seen.
@@ -112,10 +112,10 @@ pub struct FreshnessArgs {
     /// A longer run is CRITICAL [default: 24h for a service that is still starting].
     #[arg(long, value_name = "DURATION", value_parser = parse_positive)]
     max_runtime: Option<Duration>,
-    /// What the runner left (status.json); without --unit it needs no systemd.
+    /// What the runner left (status.json), for one unit of this machine; without --unit it needs no systemd.
     #[arg(long, value_name = "PATH")]
     status_file: Option<PathBuf>,
-    /// Zone whose clock changes count [default: the timer's, else the host's].
+    /// Zone whose clock changes count [default: the timer's, else this machine's].
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
     /// State where no run is on record.
@@ -158,8 +158,36 @@ pub fn freshness(args: FreshnessArgs, out: &mut Output) -> State {
         .run(Question::Freshness { limits, status_file: args.status_file, zone: zone.map(Box::new) }, out)
 }
 
+/// Flags that contradict each other, where what they would lead to must be told.
+#[derive(Debug, thiserror::Error)]
+enum Contradiction {
+    #[error("--status-file is a file of this machine and says nothing of another; leave it away with --host")]
+    FileOfThisMachine,
+    #[error(
+        "--status-file is the record of one job and says nothing of others; give it with one --unit and no pattern, or with none"
+    )]
+    FileOfOneJob,
+    #[error(
+        "--textfile with --host is refused: its metrics name no host and would pass for this machine's; have that machine write its own"
+    )]
+    MetricsOfThisMachine,
+}
+
 impl Common {
+    fn contradiction(&self, question: &Question) -> Option<Contradiction> {
+        let has_file = matches!(question, Question::Freshness { status_file: Some(_), .. });
+        let are_many = self.units.len() > 1 || self.units.iter().any(|unit| is_glob(unit));
+        match self.host {
+            Some(_) if has_file => Some(Contradiction::FileOfThisMachine),
+            Some(_) if self.textfile.is_some() => Some(Contradiction::MetricsOfThisMachine),
+            _ => (has_file && are_many).then_some(Contradiction::FileOfOneJob),
+        }
+    }
+
     fn run(self, question: Question, out: &mut Output) -> State {
+        if let Some(contradiction) = self.contradiction(&question) {
+            return refuse(question.probe(), &contradiction, out);
+        }
         let (suffix, default) = match question {
             Question::Timer(_) => (".timer", "plms-invariants.timer"),
             Question::Exit(_) | Question::Freshness { .. } => (".service", "plms-invariants.service"),

@@ -1,9 +1,14 @@
 //! Did anybody get what was said? Standard output that may be closed, full, or gone.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd as _;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 static CLOSED_AT_START: AtomicBool = AtomicBool::new(false);
 
@@ -25,6 +30,35 @@ pub struct Output {
     to: BufWriter<Box<dyn Write>>,
     failure: Option<io::ErrorKind>,
     at_line_start: bool,
+    end: End,
+}
+
+/// After which nobody waits for a reader.
+type End = Rc<Cell<Option<Instant>>>;
+
+/// A pipe that can take anything takes so much at once (`PIPE_BUF`, pipe(7)).
+const AT_ONCE: usize = 4096;
+
+/// A file that is written to only when it can take something, before the end.
+struct Patient {
+    file: File,
+    end: End,
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(end) = self.end.get() else { return self.file.write(bytes) };
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], Some(&left))? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.file.write(bytes.get(..AT_ONCE).unwrap_or(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl Output {
@@ -34,14 +68,24 @@ impl Output {
         // A descriptor of our own: std's handle takes EBADF for success, and flushes unheard at exit.
         let descriptor = io::stdout().as_fd().try_clone_to_owned();
         match descriptor {
-            Ok(descriptor) if !CLOSED_AT_START.load(Ordering::Relaxed) => Self::new(File::from(descriptor)),
+            Ok(descriptor) if !CLOSED_AT_START.load(Ordering::Relaxed) => {
+                let end = End::default();
+                let file = Patient { file: File::from(descriptor), end: Rc::clone(&end) };
+                Self { end, ..Self::new(file) }
+            }
             _ => Self { failure: Some(io::ErrorKind::BrokenPipe), ..Self::new(io::sink()) },
         }
     }
 
     /// Somewhere else.
     pub fn new(to: impl Write + 'static) -> Self {
-        Self { to: BufWriter::new(Box::new(to)), failure: None, at_line_start: true }
+        let to = BufWriter::new(Box::new(to) as Box<dyn Write>);
+        Self { to, failure: None, at_line_start: true, end: End::default() }
+    }
+
+    /// From now on waits for a reader until `end` at the latest.
+    pub fn wait_until(&mut self, end: Instant) {
+        self.end.set(Some(end));
     }
 
     /// Writes all of `text`; whether it arrived is known at the end.
@@ -59,6 +103,11 @@ impl Output {
     /// Whether everything that was written has arrived.
     pub fn has_arrived(&mut self) -> bool {
         self.flush().is_ok()
+    }
+
+    /// Whether the reader took too long.
+    pub fn is_late(&mut self) -> bool {
+        !self.has_arrived() && self.failure == Some(io::ErrorKind::TimedOut)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod invariants;
 pub mod probe;
 #[cfg(test)]
 mod probe_golden;
+mod probe_record;
 mod probe_units;
 mod progress;
 mod signals;

@@ -93,6 +93,7 @@ impl Request {
 pub fn run(request: &Request, out: &mut Output) -> State {
     let stage = Stage::default();
     stage.begin("starting");
+    out.wait_until(Instant::now() + request.timeout);
     let name = request.question.probe().name();
     let speaks = Arc::new(AtomicBool::new(false));
     if request.may_hang()
@@ -109,7 +110,7 @@ pub fn run(request: &Request, out: &mut Output) -> State {
         }
     }
     out.say(&said);
-    verdict
+    if out.is_late() { State::Unknown } else { verdict }
 }
 
 /// Beside the deadline of the conversation, one around what nothing else can interrupt: a status file or a
@@ -136,6 +137,7 @@ fn watch(
 fn time_is_up(name: &str, timeout: Duration, stage: &Stage) {
     let limit = crate::verdict::duration::human(timeout);
     let mut out = Output::stdout();
+    out.wait_until(Instant::now());
     out.say(&format!("{name} UNKNOWN: no answer within {limit} while {}\n", stage.current()));
     out.has_arrived();
     std::process::exit(i32::from(State::Unknown.exit_status()));
@@ -163,9 +165,10 @@ fn work(request: &Request, stage: &Stage) -> (State, String) {
     let took = begun.elapsed();
     let probe = request.question.probe();
     stage.begin("judging");
+    let meant = answers.as_ref().map(|all| all.meant).ok();
     let (units, findings) = probe_units::judge_all(request, answers, &now);
     let mut report = ProbeReport { probe, now: now.realtime, took, units, findings };
-    report.findings.extend(unexpected(request, &report.units));
+    report.findings.extend(unexpected(request, meant));
     if let Some(finding) = write_textfile(request, &report, stage) {
         report.findings.push(finding);
     }
@@ -217,15 +220,13 @@ fn converse(request: &Request, stage: &Stage) -> Answers {
     })
 }
 
-fn unexpected(request: &Request, units: &[UnitReport]) -> Option<Finding> {
-    let (want, have) = (request.expect?, units.len());
+/// `have`: how many units were found; where that is not known, why is a finding already.
+fn unexpected(request: &Request, have: Option<usize>) -> Option<Finding> {
+    let (want, have) = (request.expect?, have?);
     let sentence = format!("expected {want} units, found {have}");
     match have.cmp(&want) {
         std::cmp::Ordering::Equal => None,
         // A unit that is gone is as bad as one that was asked for by its name.
-        std::cmp::Ordering::Less if units.iter().all(|unit| unit.verdict.reason().0 == "no-answer") => {
-            Some(Finding::new(State::Unknown, sentence))
-        }
         std::cmp::Ordering::Less => Some(Finding::new(State::Critical, sentence)),
         std::cmp::Ordering::Greater => Some(Finding::new(State::Warning, sentence)),
     }
@@ -238,15 +239,32 @@ fn write_textfile(request: &Request, report: &ProbeReport, stage: &Stage) -> Opt
     written.err().map(|error| Finding::new(State::Unknown, error.to_string()))
 }
 
-/// `plms_timer.prom`, with the unit's name in it where units were named.
+/// `plms_timer.prom`, with the unit's name in it where units were named. Two calls that ask otherwise write two
+/// files: where a name does not tell all, a hash does.
 fn textfile_name(request: &Request) -> String {
     let probe = request.question.probe().word();
     let names = request.names.as_slice();
-    let Some(first) = names.first().filter(|_| request.is_named) else { return format!("plms_{probe}.prom") };
+    let whose = match request.target {
+        Target::User => format!("_user-{}", rustix::process::geteuid().as_raw()),
+        Target::System | Target::Host(_) => String::new(),
+    };
+    let Some(first) = names.first().filter(|_| request.is_named) else {
+        return format!("plms_{probe}{whose}.prom");
+    };
     let plain = |c: char| if c.is_ascii_alphanumeric() || "@._-".contains(c) { c } else { '_' };
-    let first: String = one_line(first).chars().map(plain).take(200).collect();
-    let more = if names.len() > 1 { format!("_and_{}_more", names.len() - 1) } else { String::new() };
-    format!("plms_{probe}_{first}{more}.prom")
+    let shown: String = one_line(first).chars().map(plain).take(160).collect();
+    let more = match names.len() {
+        1 if shown == *first => String::new(),
+        1 => format!("_{:016x}", hash(names)),
+        many => format!("_and_{}_more_{:016x}", many - 1, hash(names)),
+    };
+    format!("plms_{probe}_{shown}{more}{whose}.prom")
+}
+
+/// FNV-1a, the same in every version: a file with another name would be a second one of the same metrics.
+fn hash(names: &[String]) -> u64 {
+    let bytes = names.iter().flat_map(|name| name.bytes().chain([b'\n']));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A unit of which nothing is known.

@@ -1,17 +1,16 @@
 //! How does what was seen of each unit become its verdict, its numbers and its metrics?
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value as Json, json};
 
 use super::probe::{Answers, ObserveError, Question, Request, unanswered};
-use crate::observe::bus::{BusError, Seen};
-use crate::observe::status_file::{self, StatusFileError};
+use super::probe_record::{self, Record};
+use crate::observe::bus::{BusError, Row, Seen};
 use crate::observe::zone::{self, ZoneFileError};
 use crate::report::gauges::seconds;
 use crate::report::probe::{Metric, UnitReport};
-use crate::report::status_record::StatusRecord;
 use crate::verdict::clock::{Clock, Stamp};
 use crate::verdict::job::Job;
 use crate::verdict::perfdata::{Perf, Unit, Value};
@@ -22,40 +21,53 @@ use crate::verdict::{Finding, State, exit, freshness, timer};
 
 /// A report per unit, each unit once.
 pub(super) fn judge_all(request: &Request, answers: Answers, now: &Clock) -> (Vec<UnitReport>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let recorded = match &request.question {
-        Question::Freshness { status_file: Some(path), .. } => match status_file::read(path) {
-            Ok(record) => Some(recorded(&record)),
-            // No run has ended yet, says the file's absence; the verdict says what that means.
-            Err(StatusFileError::Absent(_)) => None,
-            Err(error) => {
-                findings.push(Finding::new(State::Unknown, error.to_string()));
-                None
-            }
-        },
+    let record = match &request.question {
+        Question::Freshness { status_file: Some(path), .. } => Some(Record::read(path)),
         _ => None,
     };
+    let recorded = record.as_ref().and_then(Record::run);
+    let has_run = |seen: &Seen| seen.job.as_ref().is_some_and(|job| job.finished().is_some());
+    let has_run = answers.iter().flat_map(|all| &all.rows).any(|(_, seen)| seen.as_ref().is_ok_and(has_run));
+    let findings = record.iter().filter_map(|record| record.finding(has_run)).collect();
     let judged = match for_file(request, answers) {
         Ok(answers) => {
             let zones = Zones::default();
             each(answers, request, |seen| {
-                judge_one(&request.question, recorded.as_ref(), seen, now, &zones, request.shows_all())
+                judge_one(&request.question, recorded, seen, now, &zones, request.shows_all())
             })
         }
-        Err((limits, zone)) => vec![judge_file(request, limits, zone, recorded, now)],
+        Err((limits, zone)) => vec![judge_file(request, limits, zone, recorded.cloned(), now)],
     };
-    let mut seen = BTreeSet::new();
-    (judged.into_iter().filter(|unit| seen.insert(unit.unit.clone())).collect(), findings)
+    (worst_of_each(judged), findings)
+}
+
+/// Two names of one unit are one report: the worse one, where they differ.
+fn worst_of_each(judged: Vec<UnitReport>) -> Vec<UnitReport> {
+    let mut names = HashSet::new();
+    if judged.iter().all(|report| names.insert(report.unit.as_str())) {
+        return judged;
+    }
+    let mut reports: Vec<UnitReport> = Vec::with_capacity(judged.len());
+    let mut known = HashMap::new();
+    for report in judged {
+        let nth = *known.entry(report.unit.clone()).or_insert(reports.len());
+        match reports.get_mut(nth) {
+            Some(earlier) if earlier.verdict.state() >= report.verdict.state() => {}
+            Some(earlier) => *earlier = report,
+            None => reports.push(report),
+        }
+    }
+    reports
 }
 
 fn each(answers: Answers, request: &Request, judge: impl Fn(Seen) -> UnitReport) -> Vec<UnitReport> {
     match answers {
-        Ok(units) => {
-            let report = |(name, seen): (String, Result<Seen, BusError>)| match seen {
+        Ok(all) => {
+            let report = |(name, seen): Row| match seen {
                 Ok(seen) => judge(seen),
                 Err(error) => unanswered(&name, &error.to_string()),
             };
-            units.into_iter().map(report).collect()
+            all.rows.into_iter().map(report).collect()
         }
         Err(error) => {
             let error = error.to_string();
@@ -71,7 +83,7 @@ fn for_file(request: &Request, answers: Answers) -> Result<Answers, FileAlone<'_
     let is_absent = |seen: &Seen| seen.job.as_ref().is_some_and(|job| job.unit.load_state == "not-found");
     let is_silent = match &answers {
         Err(ObserveError::Bus(BusError::Unreachable { .. })) => true,
-        Ok(units) => units.iter().all(|(_, seen)| seen.as_ref().is_ok_and(is_absent)),
+        Ok(all) => all.rows.iter().all(|(_, seen)| seen.as_ref().is_ok_and(is_absent)),
         Err(_) => false,
     };
     match &request.question {
@@ -105,10 +117,11 @@ pub(super) fn judge_one(
                 None => zones.of(&seen.timers),
             };
             let service = exit::Observation { job, timers: seen.timers, boot: seen.boot };
-            let recorded = recorded.cloned();
+            let foreign = recorded.and_then(|run| probe_record::foreign(run, &service, now));
+            let recorded = recorded.filter(|_| foreign.is_none()).cloned();
             let seen = freshness::Observation { name: seen.name, service: Some(service), recorded, zone };
             let mut report = judge_freshness(seen, limits, now, &show);
-            report.verdict.rulings.extend(doubt);
+            report.verdict.rulings.extend(doubt.into_iter().chain(foreign));
             report
         }
     }
@@ -249,15 +262,6 @@ fn judge_exit(seen: Seen, limits: &exit::Limits, now: &Clock, show: &Show) -> Un
             .chain(result.filter(|_| has_result))
             .collect(),
         observation: show(&|| json!({ "job": observation.job, "timers": observation.timers })),
-    }
-}
-
-fn recorded(record: &StatusRecord) -> freshness::Recorded {
-    let stamp = |realtime| Stamp { realtime, monotonic: None };
-    freshness::Recorded {
-        start: stamp(record.start),
-        finish: stamp(record.finish),
-        is_success: record.state == State::Ok,
     }
 }
 

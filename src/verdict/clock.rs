@@ -54,7 +54,8 @@ impl Stamp {
     pub fn age(&self, now: &Clock) -> Age {
         let by_wall = (now.realtime - self.realtime).to_std().unwrap_or_default();
         let by_monotonic = now.monotonic.zip(self.monotonic).and_then(|(now, then)| now.checked_sub(then));
-        let ahead = (self.realtime - now.realtime).to_std().ok().filter(|ahead| *ahead > TOLERANCE);
+        let tolerance = if now.monotonic.is_some() { TOLERANCE } else { TOLERANCE_ELSEWHERE };
+        let ahead = (self.realtime - now.realtime).to_std().ok().filter(|ahead| *ahead > tolerance);
         let elapsed = match by_monotonic {
             Some(least) => by_wall.clamp(least, least.saturating_add(now.suspended)),
             None => by_wall,
@@ -65,6 +66,8 @@ impl Stamp {
 
 /// Two clocks that are read one after the other, and an NTP daemon that slews between.
 const TOLERANCE: Duration = Duration::from_secs(1);
+/// The clocks of two machines are never quite the same.
+const TOLERANCE_ELSEWHERE: Duration = Duration::from_secs(60);
 
 impl Age {
     /// `26h 4min ago`, `just now`, or by how much it lies in the future.
@@ -142,5 +145,8 @@ mod tests {
     fn a_moment_ahead_is_no_clock_that_was_set() {
         assert_eq!(stamp(1, None).age(&clock(0, 10)).ahead, None);
         assert!(stamp(2, None).age(&clock(0, 10)).ahead.is_some());
+        let elsewhere = Clock { monotonic: None, ..clock(0, 10) };
+        assert_eq!(stamp(60, None).age(&elsewhere).ahead, None);
+        assert!(stamp(61, None).age(&elsewhere).ahead.is_some());
     }
 }

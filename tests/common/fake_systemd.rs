@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy.toml spares functions marked as tests alone")]
 #![allow(clippy::disallowed_methods, reason = "the program under test reads the real clock")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -46,7 +46,7 @@ pub enum Manners {
 pub struct FakeUnit {
     /// Load, active and sub state.
     pub states: [String; 3],
-    /// By name.
+    /// By name; `Id` where it was asked for by another name than its own.
     pub properties: BTreeMap<String, Value>,
 }
 
@@ -200,13 +200,24 @@ pub struct FakeSystemd {
 impl FakeSystemd {
     /// Serves `units` until the test ends.
     pub fn serve(manners: Manners, units: impl IntoIterator<Item = (String, FakeUnit)>) -> Self {
+        Self::serve_changing(manners, [], units)
+    }
+
+    /// Serves units that in each conversation are as they are `at_first` until they are listed a second time.
+    pub fn serve_changing(
+        manners: Manners,
+        at_first: impl IntoIterator<Item = (String, FakeUnit)>,
+        units: impl IntoIterator<Item = (String, FakeUnit)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("bus")).unwrap();
-        let units: BTreeMap<String, FakeUnit> = units.into_iter().collect();
+        let later: BTreeMap<String, FakeUnit> = units.into_iter().collect();
+        let mut units = later.clone();
+        units.extend(at_first);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, units) = (stream.unwrap(), units.clone());
-                std::thread::spawn(move || converse(stream, manners, &units));
+                let (stream, units, later) = (stream.unwrap(), units.clone(), later.clone());
+                std::thread::spawn(move || converse(stream, manners, units, &later));
             }
         });
         Self { folder, clock: None }
@@ -272,7 +283,12 @@ fn preload() -> &'static PathBuf {
     })
 }
 
-fn converse(mut stream: UnixStream, manners: Manners, units: &BTreeMap<String, FakeUnit>) {
+fn converse(
+    mut stream: UnixStream,
+    manners: Manners,
+    mut units: BTreeMap<String, FakeUnit>,
+    later: &BTreeMap<String, FakeUnit>,
+) {
     if manners == Manners::Silent {
         // Reads what comes, for as long as somebody is there.
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
@@ -294,16 +310,28 @@ fn converse(mut stream: UnixStream, manners: Manners, units: &BTreeMap<String, F
         let server = Builder::unix_stream(stream).server(Guid::generate()).p2p().build().await;
         let Ok(connection) = server else { return };
         let mut messages = MessageStream::from(&connection);
+        let mut known = BTreeSet::new();
         loop {
             let next = std::future::poll_fn(|context| {
                 futures_core::Stream::poll_next(std::pin::Pin::new(&mut messages), context)
             });
             let Some(Ok(message)) = next.await else { return };
-            if answer(&connection, &message, manners, units).await.is_none() {
+            for name in listed(&message) {
+                if !known.insert(name.clone()) {
+                    units.extend(later.get(&name).map(|unit| (name, unit.clone())));
+                }
+            }
+            if answer(&connection, &message, manners, &units).await.is_none() {
                 return;
             }
         }
     });
+}
+
+/// The units whose states are asked for.
+fn listed(message: &Message) -> Vec<String> {
+    let is_list = message.header().member().is_some_and(|member| member.as_str() == "ListUnitsByNames");
+    if is_list { message.body().deserialize().unwrap() } else { Vec::new() }
 }
 
 async fn answer(
@@ -335,7 +363,9 @@ async fn answer(
     match member.as_str() {
         "ListUnitsByNames" => {
             let names: Vec<String> = body.deserialize().ok()?;
-            let rows: Vec<_> = names.iter().map(|name| row(name, units.get(name))).collect();
+            // As systemd does, it passes over what is no name in silence.
+            let names = names.iter().filter(|name| name.len() <= 255 && !name.contains('!'));
+            let rows: Vec<_> = names.map(|name| row(name, units.get(name))).collect();
             connection.reply(&header, &rows).await.ok()
         }
         "ListUnitsByPatterns" => {
@@ -346,7 +376,8 @@ async fn answer(
         }
         "ListUnitFilesByPatterns" => {
             let (_, patterns): (Vec<String>, Vec<String>) = body.deserialize().ok()?;
-            let files = units.keys().filter(|name| fits(&patterns, name));
+            let files = units.iter().filter(|(_, unit)| unit.states[0] != "not-found");
+            let files = files.map(|(name, _)| name).filter(|name| fits(&patterns, name));
             let files: Vec<_> =
                 files.map(|name| (format!("/etc/systemd/system/{name}"), "enabled")).collect();
             connection.reply(&header, &files).await.ok()
@@ -390,6 +421,10 @@ fn row(name: &str, unit: Option<&FakeUnit>) -> Row {
     let [load, active, sub] =
         unit.map_or_else(|| ["not-found", "inactive", "dead"].map(String::from), |unit| unit.states.clone());
     let path = || zbus::OwnedObjectPath::try_from("/").unwrap();
+    let name = match unit.and_then(|unit| unit.properties.get("Id")) {
+        Some(Value::Text(id)) => id,
+        _ => name,
+    };
     (name.into(), String::new(), load, active, sub, String::new(), path(), 0, String::new(), path())
 }
 

@@ -80,45 +80,52 @@ enum Way<'a> {
 }
 
 impl Target {
-    /// The ways to it: where an operator names a bus, there alone, else to systemd's own socket, too, where we
-    /// are let in. There a question is answered in half of the time, but systemd prepares a millisecond for a
-    /// new visitor: many questions go there first, a few come to the bus.
+    /// The ways to it, the best first.
     fn ways(&self, asks_much: bool) -> Vec<Way<'_>> {
-        let mut ways = self.bus_and_private();
-        if asks_much {
-            ways.reverse();
-        }
-        ways
-    }
-
-    fn bus_and_private(&self) -> Vec<Way<'_>> {
-        let named = |variable| Some(std::env::var_os(variable)?.to_string_lossy().into_owned());
         match self {
             Self::Host(host) => vec![Way::Ssh(host)],
-            Self::System => {
-                let (whom, stage) = ("the system bus", "connecting to the system bus");
-                let bus = |addresses| Way::Bus { addresses, whom, behind: "systemd", stage };
-                if let Some(addresses) = named("DBUS_SYSTEM_BUS_ADDRESS") {
-                    return vec![bus(addresses)];
-                }
-                let bus = bus("unix:path=/var/run/dbus/system_bus_socket".to_owned());
-                let private = || Way::Private { path: "/run/systemd/private".to_owned() };
-                let is_root = rustix::process::geteuid().is_root();
-                [bus].into_iter().chain(is_root.then(private)).collect()
-            }
-            Self::User => {
-                let (whom, stage) = ("the user's bus", "connecting to the user's bus");
-                let bus = |addresses| Way::Bus { addresses, whom, behind: "the user's systemd", stage };
-                if let Some(addresses) = named("DBUS_SESSION_BUS_ADDRESS") {
-                    return vec![bus(addresses)];
-                }
-                let of_user = || format!("/run/user/{}", rustix::process::geteuid().as_raw());
-                let runtime = named("XDG_RUNTIME_DIR").unwrap_or_else(of_user);
-                let private = Way::Private { path: format!("{runtime}/systemd/private") };
-                vec![bus(format!("unix:path={runtime}/bus")), private]
-            }
+            Self::System => ways_to_system(asks_much),
+            Self::User => ways_to_user(),
         }
     }
+}
+
+fn named(variable: &str) -> Option<String> {
+    Some(std::env::var_os(variable)?.to_string_lossy().into_owned())
+}
+
+/// Where an operator names a bus, there alone, else to systemd's own socket, too, where we are let in. There a
+/// question is answered in half of the time, but systemd prepares a millisecond for a new visitor: many questions
+/// go there first, a few come to the bus.
+fn ways_to_system(asks_much: bool) -> Vec<Way<'static>> {
+    let (whom, stage) = ("the system bus", "connecting to the system bus");
+    let bus = |addresses| Way::Bus { addresses, whom, behind: "systemd", stage };
+    if let Some(addresses) = named("DBUS_SYSTEM_BUS_ADDRESS") {
+        return vec![bus(addresses)];
+    }
+    let mut ways = vec![bus("unix:path=/var/run/dbus/system_bus_socket".to_owned())];
+    if rustix::process::geteuid().is_root() {
+        ways.push(Way::Private { path: "/run/systemd/private".to_owned() });
+    }
+    if asks_much {
+        ways.reverse();
+    }
+    ways
+}
+
+/// As systemctl goes (`bus_connect_user_systemd` in its source): a session's bus need not be the one that the
+/// user's systemd is at.
+fn ways_to_user() -> Vec<Way<'static>> {
+    let (whom, stage) = ("the user's bus", "connecting to the user's bus");
+    let bus = |addresses| Way::Bus { addresses, whom, behind: "the user's systemd", stage };
+    let (runtime, session) = (named("XDG_RUNTIME_DIR"), named("DBUS_SESSION_BUS_ADDRESS"));
+    if let (None, Some(addresses)) = (&runtime, &session) {
+        return vec![bus(addresses.clone())];
+    }
+    let of_user = || format!("/run/user/{}", rustix::process::geteuid().as_raw());
+    let runtime = runtime.unwrap_or_else(of_user);
+    let private = Way::Private { path: format!("{runtime}/systemd/private") };
+    vec![private, bus(session.unwrap_or_else(|| format!("unix:path={runtime}/bus")))]
 }
 
 /// Has `talk` converse with a systemd before `patience` is at its end. A way on which nobody answers is left

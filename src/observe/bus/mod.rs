@@ -20,7 +20,7 @@ use crate::plain::plain;
 use wire::{Answer, Came};
 
 pub use connect::{Host, Target, converse};
-pub use query::{AllSeen, Asked, Seen, observe};
+pub use query::{AllSeen, Asked, Row, Seen, observe};
 pub use units::{Names, is_glob};
 
 /// dbus-daemon allows a connection 128 unanswered calls.

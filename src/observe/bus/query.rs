@@ -4,7 +4,7 @@ use foldhash::{HashMap, HashSet};
 
 use super::properties::{Properties, Value, WholeTimer};
 use super::questions::{self, MANAGER, Property, TIMER};
-use super::units::{self, Listed, Names};
+use super::units::{self, Expanded, Listed, Names};
 use super::{Answer, Body, Bus, BusError, Call, Refusal};
 use crate::verdict::clock::Stamp;
 use crate::verdict::freshness::Basis;
@@ -35,8 +35,17 @@ pub struct Seen {
     pub boot: Option<Stamp>,
 }
 
-/// Each unit that was meant, or why nothing is known of it.
-pub type AllSeen = Vec<(String, Result<Seen, BusError>)>;
+/// What is known of all that was meant.
+#[derive(Debug)]
+pub struct AllSeen {
+    /// How many units the names mean: more than there are rows where two are names of one, or timers of one job.
+    pub meant: usize,
+    /// Each of them, and each pattern for nothing, or why nothing is known of it.
+    pub rows: Vec<Row>,
+}
+
+/// A unit, or why nothing is known of it.
+pub type Row = (String, Result<Seen, BusError>);
 
 /// All answers so far, by the name that was asked for.
 pub(super) struct Answers {
@@ -54,7 +63,47 @@ pub(super) struct Answers {
 /// # Errors
 /// The conversation as a whole failed; what concerns one unit alone is in its own place.
 pub fn observe(bus: &mut Bus, names: &Names, asked: Asked) -> Result<AllSeen, BusError> {
-    let units = bus.expand(names)?;
+    let Expanded { units, unmatched } = bus.expand(names)?;
+    let mut looked = look(bus, &units, asked)?;
+    let torn = looked.rows.iter().zip(&looked.of).filter(|(row, _)| is_torn(row));
+    let torn: HashSet<usize> = torn.map(|(_, nth)| *nth).collect();
+    if !torn.is_empty() {
+        looked = look_again(bus, &units, asked, looked, &torn)?;
+    }
+    let mut rows = merge(looked.rows);
+    rows.extend(unmatched.into_iter().map(|pattern| (pattern.clone(), Err(BusError::NoMatch(pattern)))));
+    Ok(AllSeen { meant: units.len(), rows })
+}
+
+/// The rows of units, and of which of them each is.
+#[derive(Default)]
+struct Looked {
+    rows: Vec<Row>,
+    of: Vec<usize>,
+}
+
+fn look_again(
+    bus: &mut Bus,
+    units: &[String],
+    asked: Asked,
+    before: Looked,
+    torn: &HashSet<usize>,
+) -> Result<Looked, BusError> {
+    let nths: Vec<usize> = (0..units.len()).filter(|nth| torn.contains(nth)).collect();
+    let names: Vec<String> = nths.iter().filter_map(|nth| units.get(*nth).cloned()).collect();
+    let again = look(bus, &names, asked)?;
+    let whole = before.of.into_iter().zip(before.rows).filter(|(nth, _)| !torn.contains(nth));
+    let again = again.of.into_iter().filter_map(|nth| nths.get(nth).copied()).zip(again.rows);
+    let mut all: Vec<(usize, Row)> = whole.chain(again).collect();
+    all.sort_by_key(|(nth, _)| *nth);
+    let (of, rows) = all.into_iter().unzip();
+    Ok(Looked { rows, of })
+}
+
+fn look(bus: &mut Bus, units: &[String], asked: Asked) -> Result<Looked, BusError> {
+    if units.is_empty() {
+        return Ok(Looked::default());
+    }
     bus.stage("asking systemd");
     let mut answers = Answers::new(asked, bus.is_remote());
     // A timer and its job mostly share a name; where they do not, the answer says so.
@@ -63,17 +112,81 @@ pub fn observe(bus: &mut Bus, names: &Names, asked: Asked) -> Result<AllSeen, Bu
         None if asked == Asked::Exit => None,
         None => Some(format!("{}.timer", unit.strip_suffix(".service").unwrap_or(unit))),
     });
+    let partners = partners.filter(|partner| partner.len() <= units::LONGEST);
     let first = units.iter().cloned().chain(partners).collect();
-    answers.fetch(bus, &units, first)?;
+    answers.fetch(bus, units, first)?;
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
     answers.fetch(bus, &[], related)?;
     answers.fetch_details(bus)?;
     // Timers tell what a service does not remember, and which they are it has said only now.
     let related = units.iter().flat_map(|unit| answers.related(unit)).collect();
-    if answers.fetch(bus, &[], related)? {
+    let mut is_more = answers.fetch(bus, &[], related)?;
+    if asked == Asked::Timer {
+        // What the timers of a service start has a name of its own where the service was asked for by an alias.
+        let services = units.iter().filter(|unit| !units::is_timer(unit));
+        let timers = services.flat_map(|service| answers.related(service));
+        let jobs = timers.flat_map(|timer| answers.related(&timer)).collect();
+        is_more |= answers.fetch(bus, &[], jobs)?;
+    }
+    if is_more {
         answers.fetch_details(bus)?;
     }
-    Ok(units.iter().flat_map(|unit| answers.seen(bus, unit)).collect())
+    // Rows of a fleet are large: there is one list of them, of the right size.
+    let mut looked = Looked { rows: Vec::with_capacity(units.len()), of: Vec::with_capacity(units.len()) };
+    for (nth, unit) in units.iter().enumerate() {
+        looked.rows.extend(answers.seen(bus, unit));
+        looked.of.resize(looked.rows.len(), nth);
+    }
+    Ok(looked)
+}
+
+/// A job that several timers start is one row, whatever their order; of other rows the judge keeps the worse.
+fn merge(all: Vec<Row>) -> Vec<Row> {
+    let mut names = HashSet::default();
+    if all.iter().all(|(name, _)| names.insert(name.as_str())) {
+        return all;
+    }
+    let mut rows: Vec<Row> = Vec::with_capacity(all.len());
+    let mut known: HashMap<String, usize> = HashMap::default();
+    for (name, seen) in all {
+        let earlier = known.get(&name).and_then(|nth| rows.get_mut(*nth));
+        match (earlier, seen) {
+            (Some((_, Ok(earlier))), Ok(seen)) if earlier.job == seen.job => {
+                let ids: HashSet<String> = earlier.timers.iter().map(|timer| timer.unit.id.clone()).collect();
+                earlier.timers.extend(seen.timers.into_iter().filter(|timer| !ids.contains(&timer.unit.id)));
+                earlier.timers.sort_by(|a, b| a.unit.id.cmp(&b.unit.id));
+            }
+            (_, seen) => {
+                known.insert(name.clone(), rows.len());
+                rows.push((name, seen));
+            }
+        }
+    }
+    rows
+}
+
+/// States and properties are of two moments: what changed in between makes no sense.
+fn is_torn((_, seen): &Row) -> bool {
+    seen.as_ref().is_ok_and(Seen::is_torn)
+}
+
+impl Seen {
+    fn is_torn(&self) -> bool {
+        let is_timer_torn = self.timers.iter().any(|timer| {
+            let is_waiting = timer.unit.sub_state == "waiting" && timer.unit.active_state == "active";
+            let is_set = !timer.calendar.is_empty() || !timer.bases.is_empty();
+            is_waiting && is_set && timer.next_realtime.is_none() && timer.next_monotonic.is_none()
+        });
+        let is_job_torn = self.job.as_ref().is_some_and(|job| {
+            let has_begun = job.exec_main_start.is_some() || job.unit.inactive_exit.is_some();
+            let is_open = match job.unit.active_state.as_str() {
+                "inactive" => has_begun && job.exec_main_exit.is_none(),
+                state => state == "failed",
+            };
+            is_open && job.result.as_deref() == Some("success")
+        });
+        is_timer_torn || is_job_torn
+    }
 }
 
 impl Answers {

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::properties::Value;
+use super::questions::UNIT;
 use super::{Answer, Body, Bus, BusError, Call};
 
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 pub(super) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 /// So many units are more questions than a bus between us and systemd is worth.
 const MANY: usize = 10;
+
+/// Of a unit name, in bytes.
+pub(super) const LONGEST: usize = 255;
 
 /// A row of `ListUnits`: name, description, load, active and sub state, follower, path, job id, type, path.
 type UnitRow<'a> = (
@@ -97,10 +102,13 @@ fn complete(name: &str, suffix: &str) -> Result<String, BusError> {
     }
     let has_type =
         name.rsplit_once('.').is_some_and(|(stem, kind)| TYPES.contains(&kind) && !stem.is_empty());
+    if !is_glob(name) && name.contains([']', '!', '^']) {
+        return Err(bad());
+    }
     let complete = if has_type { name.to_owned() } else { format!("{name}{suffix}") };
     // A template is no unit: something must stand between @ and the type.
     let stem = complete.rsplit_once('.').map_or("", |(stem, _)| stem);
-    if complete.len() > 255 || stem.is_empty() || stem.starts_with('@') || stem.ends_with('@') {
+    if complete.len() > LONGEST || stem.is_empty() || stem.starts_with('@') || stem.ends_with('@') {
         return Err(bad());
     }
     if !matches!(complete.rsplit_once('.'), Some((_, "timer" | "service"))) {
@@ -143,37 +151,46 @@ pub(super) fn read_list(answer: &Answer<'_>) -> Option<Vec<Listed>> {
     Some(rows.into_iter().map(listed).collect())
 }
 
+/// What names mean.
+#[derive(Debug, Default)]
+pub(super) struct Expanded {
+    /// Every unit, once, in the order in which it was named.
+    pub units: Vec<String>,
+    /// Patterns for nothing.
+    pub unmatched: Vec<String>,
+}
+
 impl Bus {
-    /// Every unit that is meant, once, in the order in which it was named; globs expand over what is
-    /// loaded and over unit files.
-    pub(crate) fn expand(&mut self, names: &Names) -> Result<Vec<String>, BusError> {
-        if !names.0.iter().any(|name| is_glob(name)) {
-            return Ok(unique(names.0.iter().cloned()));
-        }
-        self.stage("looking for units");
-        let mut expanded = Vec::new();
+    /// Globs expand over what is loaded and over unit files.
+    pub(super) fn expand(&mut self, names: &Names) -> Result<Expanded, BusError> {
+        let (mut units, mut unmatched) = (Vec::new(), Vec::new());
         for name in &names.0 {
-            if is_glob(name) {
-                expanded.extend(self.matching(name)?);
-            } else {
-                expanded.push(name.clone());
+            if !is_glob(name) {
+                units.push(name.clone());
+                continue;
             }
+            self.stage("looking for units");
+            let matching = self.matching(name)?;
+            if matching.is_empty() {
+                unmatched.push(name.clone());
+            }
+            units.extend(matching);
         }
-        Ok(unique(expanded))
+        Ok(Expanded { units: unique(units), unmatched: unique(unmatched) })
     }
 
-    fn matching(&mut self, pattern: &str) -> Result<Vec<String>, BusError> {
+    fn matching(&mut self, pattern: &str) -> Result<BTreeSet<String>, BusError> {
         let lists = ["ListUnitsByPatterns", "ListUnitFilesByPatterns"];
         let call = |list: &&'static str| manager(list, Body::Patterns(vec![], vec![pattern.to_owned()]));
-        let mut found = BTreeSet::new();
+        let (mut found, mut mentioned) = (BTreeSet::new(), Vec::new());
         let mut outcome = Ok(());
         self.ask(&lists, call, |list, answer| {
             let names = match (answer, *list) {
                 (Err(refusal), _) => return outcome = Err(Some(refusal)),
-                // A name that others only mention is no unit of the fleet.
                 (Ok(answer), "ListUnitsByPatterns") => read_list(&answer).map(|units| {
-                    let units = units.into_iter().filter(|unit| unit.load_state != "not-found");
-                    units.map(|unit| unit.id).collect::<Vec<_>>()
+                    let (without, units): (Vec<_>, Vec<_>) = units.into_iter().partition(is_mentioned);
+                    mentioned.extend(without.into_iter().map(|unit| unit.id));
+                    units.into_iter().map(|unit| unit.id).collect::<Vec<_>>()
                 }),
                 // An alias is another name of a unit that has its own file.
                 (Ok(answer), _) => answer.read::<Vec<(&str, &str)>>().map(|files| {
@@ -190,14 +207,33 @@ impl Bus {
             Some(refusal) => self.refused(pattern, &refusal),
             None => self.garbage("units"),
         })?;
+        found.extend(self.started_by_timers(&mentioned)?);
         let suffix = pattern.rsplit_once('.').map_or("", |(_, suffix)| suffix);
         found.retain(|name| !name.contains("@.") && name.ends_with(suffix));
-        if found.is_empty() {
-            Err(BusError::NoMatch(pattern.to_owned()))
-        } else {
-            Ok(found.into_iter().collect())
-        }
+        Ok(found)
     }
+
+    /// Those among names without a unit that a timer starts in vain: they are missed.
+    fn started_by_timers(&mut self, names: &[String]) -> Result<Vec<String>, BusError> {
+        let mut started = Vec::new();
+        if names.is_empty() {
+            return Ok(started);
+        }
+        let interface = "org.freedesktop.DBus.Properties";
+        let by = || Body::Property(UNIT, "TriggeredBy");
+        let call = |name: &String| Call { path: path_of(name), interface, member: "Get", body: by() };
+        self.ask(names, call, |name, answer| {
+            let by = answer.ok().and_then(|answer| Value::of(&answer.read::<zbus::Variant<'_>>()?));
+            let Some(Value::Texts(_, by)) = by else { return };
+            started.extend(by.iter().any(|unit| is_timer(unit)).then(|| name.clone()));
+        })?;
+        Ok(started)
+    }
+}
+
+/// A name that others only mention is no unit of the fleet. One without a file that failed, or still runs, is.
+fn is_mentioned(unit: &Listed) -> bool {
+    unit.load_state == "not-found" && unit.active_state == "inactive"
 }
 
 fn unique(names: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -219,6 +255,7 @@ mod tests {
             ("restic@daily", "restic@daily.timer"),
             ("my.backup", "my.backup.timer"),
             ("backup-*", "backup-*.timer"),
+            ("backup-[!a]", "backup-[!a].timer"),
             (r"a\x2db.timer", r"a\x2db.timer"),
         ] {
             assert_eq!(names(given).unwrap(), want);
@@ -235,6 +272,9 @@ mod tests {
             "ü",
             "dev.mount",
             "a|b",
+            "a!b",
+            "a^b",
+            "a]",
             &long,
         ];
         for given in refused {
