@@ -43,13 +43,15 @@ pub struct Age {
     pub elapsed: Duration,
     /// How far ahead of the wall clock the instant lies; only a clock that was set does that.
     pub ahead: Option<Duration>,
+    /// How much older the wall clock makes it than this boot's clock allows: it was set forwards, or a virtual
+    /// machine was paused from outside.
+    pub leapt: Duration,
 }
 
 impl Stamp {
     /// The age. The monotonic clock cannot be set and stands still in suspend, so an instant of this boot is
     /// as old as that clock says, and at most by all suspends older. Within that the wall clock says it: it runs
-    /// on in suspend, and is set in either way (forwards after each boot where there is no clock on battery). A
-    /// virtual machine that was paused from outside cannot be told from one whose clock was set.
+    /// on in suspend, and is set in either way (forwards after each boot where there is no clock on battery).
     #[must_use]
     pub fn age(&self, now: &Clock) -> Age {
         let by_wall = (now.realtime - self.realtime).to_std().unwrap_or_default();
@@ -60,7 +62,7 @@ impl Stamp {
             Some(least) => by_wall.clamp(least, least.saturating_add(now.suspended)),
             None => by_wall,
         };
-        Age { elapsed, ahead }
+        Age { elapsed, ahead, leapt: by_wall.saturating_sub(elapsed) }
     }
 }
 
@@ -131,13 +133,16 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_forwards_makes_nothing_older() {
         let now = clock(259_200, 50_000);
-        assert_eq!(stamp(-100, Some(49_900)).age(&now).elapsed, Duration::from_secs(100));
+        let age = stamp(-100, Some(49_900)).age(&now);
+        assert_eq!((age.elapsed.as_secs(), age.leapt.as_secs()), (100, 259_200), "and yet it is known");
         assert_eq!(stamp(-100, None).age(&now).elapsed, Duration::from_secs(259_300), "before this boot");
     }
 
     #[test]
     fn what_was_a_moment_ago_was_just_now() {
-        let age = |millis| Age { elapsed: Duration::from_millis(millis), ahead: None }.phrase();
+        let age = |millis| {
+            Age { elapsed: Duration::from_millis(millis), ahead: None, leapt: Duration::ZERO }.phrase()
+        };
         assert_eq!([age(0), age(999), age(1_000)], ["just now", "just now", "1s ago"]);
     }
 

@@ -110,6 +110,7 @@ pub fn judge(seen: &Observation, limits: &Limits, now: &Clock) -> (Verdict, Meas
         if !is_running {
             rulings.push(rule_age(seen, &evidence, age, &measured, limits.basis));
             rulings.extend(rule_clock(seen, &evidence, age));
+            rulings.extend(rule_leap(seen, &evidence, age, &measured));
         }
     } else if !is_running {
         rulings.push(rule_no_run(seen, limits, now));
@@ -179,6 +180,24 @@ fn rule_clock(seen: &Observation, evidence: &Evidence, age: Age) -> Option<Rulin
     let sentence =
         format!("{} last ran {}{}; was the clock set back?", seen.name, age.phrase(), evidence.source);
     Some(Ruling::new(State::Warning, "clock", sentence))
+}
+
+/// The clock of this boot says that it is fresh, the wall clock that it is stale: one of them is wrong.
+fn rule_leap(seen: &Observation, evidence: &Evidence, age: Age, measured: &Measured) -> Option<Ruling> {
+    let by_wall = age.elapsed.saturating_add(age.leapt);
+    let is_stale = |elapsed: Duration| measured.crit.is_some_and(|crit| crit.is_alert(elapsed.as_secs_f64()));
+    if is_stale(age.elapsed) || !is_stale(by_wall) {
+        return None;
+    }
+    let sentence = format!(
+        "{} last ran {} by the clock that cannot be set, and {} ago by the other{}: was that set forwards, or the \
+         machine paused?",
+        seen.name,
+        age.phrase(),
+        human(by_wall),
+        evidence.source
+    );
+    Some(Ruling::new(State::Unknown, "clock", sentence))
 }
 
 fn rule_running(job: &Job, since: Option<Stamp>, seen: &Observation, limits: &Limits, now: &Clock) -> Ruling {
