@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::found::{EnvFile, Found, read_env_file};
 use super::keys::names;
+use super::resolve::resolve;
 use super::secret::SecretSource;
 use super::{ConfigError, Origin, Setting, state_dir};
 
@@ -149,19 +150,16 @@ impl Settings {
     /// Why this run speaks of another database than the installation's own, where it does.
     #[must_use]
     pub fn other_database(&self) -> Option<String> {
-        let same = |a: &Path, b: &Path| {
-            a == b || a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a))
-        };
         let configured = self.configured_db.as_ref()?;
-        (!same(configured, &self.db_path.value)).then(|| "--db is not the configured DB_PATH".to_owned())
+        let is_other = resolve(configured) != self.registry();
+        is_other.then(|| "--db is not the configured DB_PATH".to_owned())
     }
 
-    /// The registry's path as every record of a run has it: absolute, and without links where it is there.
+    /// The registry's path as every record of a run has it: absolute and without links, whether or not the
+    /// file is there.
     #[must_use]
     pub fn registry(&self) -> PathBuf {
-        let path = &self.db_path.value;
-        let absolute = |_| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        path.canonicalize().unwrap_or_else(absolute)
+        resolve(&self.db_path.value)
     }
 
     /// Whether anything is set, per channel: Slack, `PagerDuty`, mail.

@@ -323,3 +323,19 @@ fn a_registry_behind_a_link_is_read_where_it_lies() {
     before.expect_same(&Listing::of(registry.parent().unwrap()), "behind the link");
     night.expect_counts(&stage.counts(&[("lane_overrides", 1)]));
 }
+
+#[test]
+fn a_registry_behind_a_linked_folder_is_the_same_one_in_the_night_in_which_it_is_missing() {
+    let mut stage = Stage::new();
+    symlink(stage.registry.parent().unwrap(), stage.path("link")).unwrap();
+    let behind = stage.path("link").join(stage.registry.file_name().unwrap());
+    let file = fs::canonicalize(std::mem::replace(&mut stage.registry, behind)).unwrap();
+    let name =
+        |stage: &Stage, status| stage.run(User::Owner, &[]).expect_status(status).json["db_path"].clone();
+    let first = name(&stage, 2);
+    assert_eq!(first, file.to_str().unwrap());
+    fs::rename(&file, stage.path("away")).unwrap();
+    assert_eq!(name(&stage, 3), first);
+    fs::remove_dir(file.parent().unwrap()).unwrap();
+    assert_eq!(name(&stage, 3), first, "a link to nowhere, too");
+}
