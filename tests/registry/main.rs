@@ -14,6 +14,7 @@ mod common;
 mod bad_registry;
 mod build_flags;
 mod changing;
+mod damage;
 mod listing;
 mod odd_rows;
 mod one_run;

@@ -116,7 +116,7 @@ impl Board {
 
     fn is_ready(&self, work: &Work, task: &Task) -> bool {
         let asked = match task {
-            Task::Scan(scan, _) => work.scans.get(*scan).map(|state| state.scan.asked),
+            Task::Scan(scan, _) | Task::Entries(scan) => work.scans.get(*scan).map(|state| state.scan.asked),
             Task::Query(query) => self.queries.get(*query).map(|query| query.asked),
             Task::Sample(_) => None,
         };
@@ -161,6 +161,10 @@ impl Board {
         let Some(state) = work.scans.get_mut(scan) else { return };
         match chunk {
             Some(Ok(chunk)) => {
+                if chunk.is_disordered {
+                    let words = format!("the rows of {} are not in their order", state.scan.table);
+                    state.failed = Some(Failure::damaged(&words));
+                }
                 state.examined += chunk.examined;
                 state.facts.merge(chunk.facts);
                 for ((found, more), member) in
@@ -174,8 +178,25 @@ impl Board {
             }
             None => {}
         }
+        self.piece_is_done(work, scan);
+    }
+
+    /// A reader has counted what a scan must come to; `None`: it could not, and the scan stands alone.
+    pub fn counted(&self, scan: usize, entries: Option<u64>) {
+        let mut work = self.work();
+        work.done();
+        let Some(state) = work.scans.get_mut(scan) else { return };
+        state.entries = entries;
+        self.piece_is_done(work, scan);
+    }
+
+    fn piece_is_done(&self, mut work: MutexGuard<'_, Work>, scan: usize) {
+        let Some(state) = work.scans.get_mut(scan) else { return };
         state.chunks_left -= 1;
         if state.chunks_left == 0 {
+            if state.failed.is_none() {
+                state.failed = state.damage();
+            }
             self.scan_is_over(&mut work, scan);
         }
         drop(work);
@@ -198,7 +219,8 @@ impl Board {
         if matches!(failure, Failure::Stopped) {
             return;
         }
-        if whole.members.len() + usize::from(whole.fold.is_some()) > 1 {
+        let is_damage = matches!(failure, Failure::Damaged(_));
+        if !is_damage && whole.members.len() + usize::from(whole.fold.is_some()) > 1 {
             // One of them is at fault: each is asked alone, so that the others have their answer.
             let alone = whole.members.iter().map(|member| (vec![member.clone()], None));
             let fold = whole.fold.iter().map(|fold| (vec![], Some(fold.clone())));

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use super::board::Board;
 use super::error::RegistryError;
-use super::files::BUSY_TIMEOUT;
 use super::open::Access;
 use super::plan::{Plan, Refused, Scan, plan};
 use super::readers;
@@ -112,11 +111,9 @@ fn attempt_once(
     shared: &Arc<Shared>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluated, EvaluateError> {
-    let found = session.found.clone();
-    let database_size = found.size();
-    let fail = |error: &rusqlite::Error| RegistryError::from_sqlite(&found.path, error, BUSY_TIMEOUT);
+    let database_size = session.found.size();
     let plan = plan(&session.leader, &session.functions, &session.schema, question.catalogue, shared)?;
-    let is_empty = is_empty(&session).map_err(|error| fail(&error))?;
+    let is_empty = is_empty(&session);
     let limits: Vec<_> =
         question.catalogue.iter().map(|invariant| (invariant.timeout, invariant.sample)).collect();
     let notes = plan.notes.clone();
@@ -175,28 +172,36 @@ fn read_passports(board: &Arc<Board>, invariants: &[usize]) {
     }
 }
 
-/// Cuts a table into pieces of row numbers.
+/// Cuts a table into pieces of row numbers that together hold every row, whatever its number.
 fn pieces(session: &Session, scan: &Scan) -> Vec<Option<(i64, i64)>> {
-    let Scan { table, rowid, .. } = scan;
+    let (false, Some(rowid)) = (scan.indexed, scan.rowid) else { return vec![None] };
     // Two statements in one: asked together, min and max would read the whole table.
-    let sql = format!("SELECT (SELECT min({rowid}) FROM {table}), (SELECT max({rowid}) FROM {table})");
+    let end = |which| format!("(SELECT {which}({rowid}) FROM {} NOT INDEXED)", scan.table);
+    let sql = format!("SELECT {}, {}", end("min"), end("max"));
     let ends = session.leader.query_row(&sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
-    let (false, Ok((first, last))) = (scan.indexed, ends) else { return vec![None] };
+    let Ok((first, last)) = ends else { return vec![None] };
     let (low, high) = (i128::from(first), i128::from(last));
-    let count = ((high - low) / ROWS_PER_PIECE).clamp(1, MOST_PIECES);
-    let cut = |piece: i128| low + (high - low + 1) * piece / count;
-    let number = |n: i128| i64::try_from(n).unwrap_or(last);
-    (0..count).map(|piece| Some((number(cut(piece)), number(cut(piece + 1) - 1)))).collect()
+    let count = ((high - low) / ROWS_PER_PIECE).min(MOST_PIECES);
+    if count < 2 {
+        return vec![None];
+    }
+    // The outer ends are open: in a damaged table there may be rows beyond what it gives as its ends.
+    let begin = |piece: i128| match piece {
+        0 => i64::MIN,
+        _ => i64::try_from(low + (high - low + 1) * piece / count).unwrap_or(i64::MAX),
+    };
+    let end = |piece: i128| if piece + 1 == count { i64::MAX } else { begin(piece + 1) - 1 };
+    (0..count).map(|piece| Some((begin(piece), end(piece)))).collect()
 }
 
-fn is_empty(session: &Session) -> Result<bool, rusqlite::Error> {
-    for table in MAIN_TABLES.into_iter().filter(|table| session.schema.table(table).is_some()) {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
-        if session.leader.query_row(&sql, [], |row| row.get(0))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// What cannot be read is not empty: the invariants that ask it say what is wrong.
+fn is_empty(session: &Session) -> bool {
+    let has_no_row = |table: &str| {
+        // The table itself: an index that is damaged is no reason to doubt it.
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} NOT INDEXED)");
+        session.leader.query_row(&sql, [], |row| row.get::<_, bool>(0)).is_ok_and(|has_row| !has_row)
+    };
+    MAIN_TABLES.into_iter().all(|table| session.schema.lacks(table) || has_no_row(table))
 }
 
 fn evaluations(catalogue: &[Invariant], outcomes: Vec<Settled>) -> Vec<Evaluation> {

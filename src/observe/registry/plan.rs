@@ -33,8 +33,8 @@ pub struct Plan {
 pub struct Scan {
     /// The table, quoted.
     pub table: String,
-    /// The row's number in this table.
-    pub rowid: &'static str,
+    /// The row's number in this table; a table without is read in one piece, and only to fold it.
+    pub rowid: Option<&'static str>,
     /// The predicates.
     pub members: Vec<Member>,
     /// Fold facts per project in the same pass: an SQL expression of their bits.
@@ -43,6 +43,8 @@ pub struct Scan {
     pub asked: Asked,
     /// An index answers it, so it is neither shared nor split.
     pub indexed: bool,
+    /// Counts the entries of an index that has one for every row, where the table has such an index.
+    pub entries: Option<String>,
 }
 
 /// A row predicate in a scan.
@@ -126,28 +128,26 @@ pub fn plan(
     if without_files {
         plan.wait_for_no_files();
     }
-    plan.add_fold(schema);
+    plan.add_fold(connection, schema, shared);
     Ok(plan)
 }
 
 /// What a needed column that is not there means.
 fn missing(invariant: &Invariant, schema: &Schema) -> Option<Outcome> {
-    let table_of =
-        |table: &str| schema.table(table).ok_or_else(|| format!("the registry has no table {table}"));
     let tables = invariant.needs.iter().map(|need| need.table.as_str());
     let own = match &invariant.body {
         Body::Rows { table, .. } => Some(table.as_str()),
         Body::Query { .. } => None,
     };
     for table in tables.chain(own) {
-        if let Err(error) = table_of(table) {
+        if let Err(error) = schema.table(table) {
             return Some(Outcome::Failed { errors: vec![error] });
         }
     }
     let lacking: Vec<_> = invariant
         .needs
         .iter()
-        .filter(|need| schema.table(&need.table).is_some_and(|table| !table.has(&need.column)))
+        .filter(|need| schema.table(&need.table).is_ok_and(|table| !table.has(&need.column)))
         .map(|need| format!("{}.{}", need.table, need.column))
         .collect();
     if lacking.is_empty() {
@@ -184,7 +184,7 @@ impl Plan {
         invariant: &Invariant,
     ) -> Result<(), Unasked> {
         let Body::Rows { table: name, violates, reason } = &invariant.body else { return Ok(()) };
-        let Some(table) = schema.table(name) else { return Ok(()) };
+        let table = schema.table(name).map_err(Unasked::Error)?;
         let columns = self.row_columns(index, invariant, table, reason.as_deref())?;
         let from = quoted(name);
         let Some(rowid) = table.rowid else {
@@ -217,8 +217,9 @@ impl Plan {
         match self.scans.iter_mut().find(shares) {
             Some(scan) if !indexed => scan.members.push(member),
             _ => {
-                let members = vec![member];
-                self.scans.push(Scan { table: from, rowid, members, fold: None, asked, indexed });
+                let entries = if indexed { None } else { count_of_entries(connection, &from)? };
+                let (members, rowid) = (vec![member], Some(rowid));
+                self.scans.push(Scan { table: from, rowid, members, fold: None, asked, indexed, entries });
             }
         }
         Ok(())
@@ -298,16 +299,24 @@ impl Plan {
     }
 
     /// Folds the runs in the pass that reads them anyway, else in one of its own.
-    fn add_fold(&mut self, schema: &Schema) {
+    fn add_fold(&mut self, connection: &Connection, schema: &Schema, shared: &Shared) {
         let asks = |asked: &Asked| asked.facts;
         if !self.scans.iter().any(|s| asks(&s.asked)) && !self.queries.iter().any(|q| asks(&q.asked)) {
             return;
         }
-        let Some((table, rowid)) = schema.table(RUNS).and_then(|table| Some((table, table.rowid?))) else {
-            return;
+        let from = quoted(RUNS);
+        let described = schema.table(RUNS);
+        let counted = described.and_then(|table| {
+            Ok((table, count_of_entries(connection, &from).map_err(|error| ask::words(&error))?))
+        });
+        let (table, entries) = match counted {
+            Ok(counted) => counted,
+            Err(words) => {
+                let _ = shared.facts.set(Err(words));
+                return;
+            }
         };
         let fold = Some(fold_expression(table));
-        let from = quoted(RUNS);
         let free = Asked::default();
         let has_room = |s: &&mut Scan| s.members.len() <= MOST_FOLDED;
         let mut same = self.scans.iter_mut().filter(|s| s.table == from && s.asked == free && !s.indexed);
@@ -315,16 +324,23 @@ impl Plan {
             Some(scan) => scan.fold = fold,
             None => self.scans.push(Scan {
                 table: from,
-                rowid,
+                rowid: table.rowid,
                 members: vec![],
                 fold,
                 asked: free,
                 indexed: false,
+                entries,
             }),
         }
         // First in line: others wait for what it finds.
         self.scans.sort_by_key(|scan| scan.fold.is_none());
     }
+}
+
+/// A statement that counts the table's rows by an index alone, where there is an index that has them all.
+fn count_of_entries(connection: &Connection, from: &str) -> Result<Option<String>, Error> {
+    let sql = format!("SELECT count(*) FROM {from}");
+    Ok(ask::uses_index(connection, &sql)?.then_some(sql))
 }
 
 struct RowColumns {
