@@ -20,6 +20,7 @@ mod odd_rows;
 mod one_run;
 mod one_snapshot;
 mod operators;
+mod passports;
 mod reading;
 mod stage;
 mod traps;

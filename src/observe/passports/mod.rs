@@ -8,6 +8,7 @@ mod file;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hasher};
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -203,10 +204,14 @@ fn layout(name: &OsStr) -> Layout<'_> {
 }
 
 fn is_folder(entry: &std::fs::DirEntry) -> bool {
-    match entry.file_type() {
-        Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
+    let kind = match entry.file_type() {
+        Ok(kind) if kind.is_symlink() => std::fs::metadata(entry.path()).map(|target| target.file_type()),
+        kind => kind,
+    };
+    match kind {
         Ok(kind) => kind.is_dir(),
-        // Listing it will say what is wrong.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => false,
+        // What may not be looked at may be one: listing it will say what is wrong.
         Err(_) => true,
     }
 }
