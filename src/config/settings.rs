@@ -162,6 +162,25 @@ impl Settings {
         resolve(&self.db_path.value)
     }
 
+    /// Why a record of a run on registry `db` in `env` is not one of these settings' registry, where that can
+    /// be told: a default, and a relative path of a file that belongs to another working folder, tell nothing.
+    #[must_use]
+    pub fn foreign(&self, env: &str, db: &Path) -> Option<String> {
+        let asked = &self.db_path;
+        let is_elsewhere = match asked.origin {
+            Origin::Default => true,
+            Origin::Flag(_) => false,
+            Origin::File { .. } | Origin::Environment => asked.value.is_relative() && !asked.value.exists(),
+        };
+        let own = self.registry();
+        if !is_elsewhere && own != db {
+            return Some(format!("of registry {}, and not of {}", db.display(), own.display()));
+        }
+        let name = &self.env_name;
+        let is_other = name.origin != Origin::Default && name.value != env;
+        is_other.then(|| format!("of environment {env}, and not of {}", name.value))
+    }
+
     /// Whether anything is set, per channel: Slack, `PagerDuty`, mail.
     #[must_use]
     pub fn channels(&self) -> [(&'static str, bool); 3] {
