@@ -57,8 +57,11 @@ impl Output {
     }
 
     /// Whether everything that was written has arrived.
-    pub fn has_arrived(&mut self) -> bool {
-        self.flush().is_ok()
+    ///
+    /// # Errors
+    /// What stood in the way.
+    pub fn arrived(&mut self) -> io::Result<()> {
+        self.flush()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::probe_units;
-use crate::cli::{Output, OutputFormat};
+use crate::cli::{Output, OutputFormat, was_heard};
 use crate::emit::textfile;
 use crate::observe::bus::{self, BusError, Names, Stage, Target};
 use crate::report::probe::{Probe, ProbeReport, UnitReport};
@@ -135,7 +135,7 @@ fn time_is_up(name: &str, timeout: Duration, stage: &Stage) {
     let limit = crate::verdict::duration::human(timeout);
     let mut out = Output::stdout();
     out.say(&format!("{name} UNKNOWN: no answer within {limit} while {}\n", stage.current()));
-    out.has_arrived();
+    was_heard(name, &mut out);
     std::process::exit(i32::from(State::Unknown.exit_status()));
 }
 

@@ -229,7 +229,10 @@ fn a_verdict_that_nobody_could_read_is_no_longer_ok() {
     let (good, bad) = (clean(), Stage::new());
     for redirection in [">&-", ">/dev/full", ">&- 2>&-", "2>&- >/dev/full", "</dev/null >&- 2>/dev/full"] {
         for args in [&[][..], &["--json"], &["-v"]] {
-            redirected(&good, redirection, args).expect_status(3);
+            let seen = redirected(&good, redirection, args).expect_status(3);
+            let is_named =
+                seen.stderr.contains("PLMS INVARIANTS: standard output did not take what was said: ");
+            assert!(is_named || redirection.contains("2>"), "{seen:#}");
             // A verdict that is worse stands.
             redirected(&bad, redirection, args).expect_status(2);
         }
@@ -247,6 +250,7 @@ fn a_reader_that_goes_away_turns_ok_into_unknown() {
             running.close_stdout();
             let finished = running.finish().expect_status(status);
             assert!(!finished.stderr.contains("panicked"), "{finished:#}");
+            assert!(finished.stderr.contains("did not take what was said: broken pipe\n"), "{finished:#}");
         }
     }
 }
