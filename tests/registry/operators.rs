@@ -174,6 +174,33 @@ fn whatever_does_more_than_read_is_refused_at_start() {
 }
 
 #[test]
+fn what_the_registry_itself_calls_a_pragma_is_read_as_the_table_that_it_is() {
+    let mut stage = Stage::new();
+    stage.sql(
+        "ALTER TABLE lane_overrides RENAME TO pragma_user_version;
+         CREATE VIEW lane_overrides AS SELECT * FROM pragma_user_version",
+    );
+    stage.invariant("mine", "", "SELECT id FROM Pragma_User_Version WHERE id = 1");
+    let counts = stage.counts(&[("mine", 1)]);
+    stage.run_untouched(User::Owner).expect_counts(&counts);
+}
+
+#[test]
+fn a_view_that_does_more_than_read_makes_its_invariants_unknown_and_the_others_are_counted() {
+    let mut stage = Stage::new();
+    stage.sql(
+        "DROP TABLE lane_overrides; CREATE VIEW lane_overrides AS
+         SELECT 1 AS id, 1 AS task_estimate_id, 1 AS predicted_lane, 1 AS corrected_lane, load_extension('x') AS y",
+    );
+    stage.invariant("mine", "", "SELECT id FROM lane_overrides WHERE y = 1");
+    let mut counts = stage.counts(&[]);
+    counts.insert("lane_overrides".into(), None);
+    counts.insert("mine".into(), None);
+    let night = stage.run_untouched(User::Owner).expect_status(2).expect_counts(&counts);
+    night.expect_unknown("mine", "load_extension").expect_unknown("lane_overrides", "load_extension");
+}
+
+#[test]
 fn a_row_predicate_that_does_more_than_read_is_refused_at_start() {
     for (violates, words) in [
         ("load_extension('x') IS NULL", "not authorized to use function: load_extension"),

@@ -27,7 +27,16 @@ pub struct FunctionLog(Arc<Mutex<Seen>>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     asked: Asked,
-    refused: bool,
+    refused: Option<Refusal>,
+}
+
+/// Whose doing it was that something was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The statement asks for it.
+    OfStatement,
+    /// A view of the registry does.
+    OfRegistry,
 }
 
 impl FunctionLog {
@@ -43,8 +52,8 @@ impl FunctionLog {
     }
 
     /// Notes that something was refused: of a function SQLite itself says no more than of a typo.
-    pub fn note_refusal(&self) {
-        self.seen().refused = true;
+    pub fn note_refusal(&self, refusal: Refusal) {
+        self.seen().refused.get_or_insert(refusal);
     }
 
     /// Forgets what was noted.
@@ -58,9 +67,9 @@ impl FunctionLog {
         self.seen().asked
     }
 
-    /// Whether something was refused since.
+    /// What was refused first, since.
     #[must_use]
-    pub fn has_refused(&self) -> bool {
+    pub fn refused(&self) -> Option<Refusal> {
         self.seen().refused
     }
 }

@@ -1,10 +1,11 @@
 //! Which statements answer which invariants? Predicates over one table share a scan.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Error, ErrorCode};
 
-use super::ask::{self, Asked, FunctionLog};
+use super::ask::{self, Asked, FunctionLog, Refusal};
 use super::facts::{HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
 use super::reader::MOST_FOLDED;
 use super::schema::{Schema, Table, quoted};
@@ -77,12 +78,12 @@ pub struct Query {
 
 /// A statement that would do more than read; nothing of the run may take place.
 #[derive(Debug, thiserror::Error)]
-#[error("invariant {id}{}: {detail}; an invariant may only read", match source_file { Source::File(path) => format!(" ({})", path.display()), Source::Builtin(_) => String::new() })]
+#[error("invariant {id} ({}): {detail}; an invariant may only read", file.display())]
 pub struct Refused {
     /// The invariant.
     pub id: String,
     /// Its file.
-    pub source_file: Source,
+    pub file: PathBuf,
     /// What SQLite's authorizer refused.
     pub detail: String,
 }
@@ -114,14 +115,15 @@ pub fn plan(
             let note = "passport files were not looked at: ARTIFACTS_DIR is not set";
             plan.notes.push((index, note.to_owned()));
         }
-        let (is_refused, words) = match added {
+        let (refused, words) = match added {
             Ok(()) => continue,
-            Err(Unasked::Refused(words)) => (true, words),
-            Err(Unasked::Error(words)) => (functions.has_refused(), words),
+            Err(Unasked::Refused(words)) => (functions.refused().or(Some(Refusal::OfStatement)), words),
+            Err(Unasked::Error(words)) => (functions.refused(), words),
         };
-        if is_refused {
-            let (id, source_file) = (invariant.id.clone(), invariant.source.clone());
-            return Err(Refused { id, source_file, detail: words });
+        // What a view of the registry asks for, and what a file of ours meets there, is no mistake of the
+        // operator's: it is that invariant's error, and the others are asked.
+        if let (Some(Refusal::OfStatement), Source::File(file)) = (refused, &invariant.source) {
+            return Err(Refused { id: invariant.id.clone(), file: file.clone(), detail: words });
         }
         plan.settled.push((index, Outcome::Failed { errors: vec![words] }));
     }
