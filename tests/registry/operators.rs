@@ -323,10 +323,37 @@ fn fewer_rows_than_min_examined_are_no_pass() {
     let night = stage.run_untouched(User::Owner).expect_status(3);
     let words = format!("only {projects} rows were examined, of at least {}", projects + 1);
     night.expect_unknown("few", &words);
-    // Through an index nobody knows how many there are.
+}
+
+#[test]
+fn where_it_is_not_known_how_many_rows_were_examined_no_number_is_given() {
+    let unknown = [
+        ("through_an_index", "SELECT id FROM projects WHERE id = -1"),
+        (
+            "two_tables",
+            "SELECT id FROM lane_overrides WHERE id < 0 UNION ALL SELECT id FROM projects WHERE name = ''",
+        ),
+        ("joined", "SELECT a.id FROM projects a, projects b WHERE a.name = b.name || 'x'"),
+        ("aside", "SELECT id FROM lane_overrides WHERE EXISTS (SELECT 1 FROM projects WHERE name = '')"),
+        ("no_table", "SELECT value AS id FROM json_each('[1,2]') WHERE value = 3"),
+        ("one_row", "SELECT id FROM one WHERE id = 2"),
+        ("no_row", "SELECT id FROM lane_overrides WHERE task_estimate_id = -1"),
+    ];
     let mut stage = clean();
-    stage.invariant("indexed", "min_examined = 1", "SELECT id FROM projects WHERE id = -1");
-    stage.run(User::Owner, &[]).expect_status(3).expect_unknown("indexed", "it is not known whether 1 rows");
+    stage.sql("CREATE TABLE one (id); INSERT INTO one VALUES (1)");
+    for (id, sql) in unknown {
+        stage.invariant(id, "min_examined = 1", sql);
+    }
+    stage.invariant("predicate", "min_examined = 1\ntable = \"one\"\nviolates = \"id = 2\"", "");
+    stage.invariant("sorted", "", "SELECT id FROM projects WHERE name = '' ORDER BY description");
+    let mut night = stage.run_untouched(User::Owner).expect_status(3);
+    for (id, _) in unknown {
+        assert!(night.json["checks"][id]["examined"].is_null(), "{id}\n{:#}", night.finished);
+        night = night.expect_unknown(id, "it is not known whether 1 rows were examined: ");
+    }
+    let checks = &night.json["checks"];
+    assert_eq!((&checks["predicate"]["examined"], &checks["predicate"]["state"]), (&1.into(), &"ok".into()));
+    assert_eq!(checks["sorted"]["examined"], rows(&stage, "projects"));
 }
 
 #[test]

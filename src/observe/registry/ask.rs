@@ -108,6 +108,21 @@ pub fn uses_index(connection: &Connection, sql: &str) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// Whether SQLite answers this statement by one pass over one table: then the steps of the pass are the rows
+/// that were looked at, and else they may be anything.
+///
+/// # Errors
+/// SQLite's own.
+pub fn is_one_scan(connection: &Connection, sql: &str) -> Result<bool, Error> {
+    let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let steps = plan.query_map([], |row| row.get::<_, String>(3))?.collect::<Result<Vec<_>, _>>()?;
+    let mut loops = steps.iter().filter(|step| !step.starts_with("USE TEMP B-TREE"));
+    let scan = loops.next().and_then(|step| step.strip_prefix("SCAN "));
+    // An index may hold a part of the table, and a function that gives rows is no table.
+    let is_table = |what: &str| !what.contains(" INDEX ") && !what.starts_with('(') && what != "CONSTANT ROW";
+    Ok(scan.is_some_and(is_table) && loops.next().is_none())
+}
+
 /// How the columns of a violating row are shown.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {

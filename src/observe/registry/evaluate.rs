@@ -220,7 +220,10 @@ fn with_minimum(mut outcome: Outcome, minimum: Option<u64>) -> Outcome {
         match *examined {
             Some(rows) if rows >= minimum => {}
             Some(rows) => errors.push(format!("only {rows} rows were examined, of at least {minimum}")),
-            None => errors.push(format!("it is not known whether {minimum} rows were examined")),
+            None => errors.push(format!(
+                "it is not known whether {minimum} rows were examined: SQLite tells that of a row predicate (table, \
+                 violates) and of one pass over one table, so write it as one, or without min_examined"
+            )),
         }
     }
     outcome

@@ -74,6 +74,8 @@ pub struct Query {
     pub columns: ask::Columns,
     /// What must be known before it can begin.
     pub asked: Asked,
+    /// Its steps are rows of one table.
+    pub counts_rows: bool,
 }
 
 /// A statement that would do more than read; nothing of the run may take place.
@@ -194,7 +196,8 @@ impl Plan {
             let sql = format!("SELECT {} FROM {from} WHERE ({violates})", columns.select);
             ask::prepare(connection, &sql)?;
             let columns = columns.columns;
-            self.queries.push(Query { invariant: index, sql, columns, asked: functions.asked() });
+            let (asked, counts_rows) = (functions.asked(), ask::is_one_scan(connection, &sql)?);
+            self.queries.push(Query { invariant: index, sql, columns, asked, counts_rows });
             return Ok(());
         };
         // In WHERE, where an aggregate is an error: in the shared scan it would swallow the rows.
@@ -276,8 +279,8 @@ impl Plan {
             )));
         }
         let columns = ask::Columns::of_query(&names, &invariant.key, &invariant.show, &invariant.redact);
-        let asked = functions.asked();
-        self.queries.push(Query { invariant: index, sql: sql.to_owned(), columns, asked });
+        let (asked, counts_rows) = (functions.asked(), ask::is_one_scan(connection, sql)?);
+        self.queries.push(Query { invariant: index, sql: sql.to_owned(), columns, asked, counts_rows });
         Ok(())
     }
 

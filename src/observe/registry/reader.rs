@@ -296,9 +296,9 @@ fn answer(connection: &Connection, query: &Query, most: usize) -> Result<Outcome
         }
     }
     drop(rows);
-    // Rows reached through an index are not counted: then the number is not known.
     let steps = u64::try_from(statement.get_status(StatementStatus::FullscanStep)).unwrap_or(0);
-    // Steps are those from one row to the next.
-    let examined = (steps > 0).then_some(steps + 1);
+    // Steps are those from one row to the next: none means one row, no row, or rows that SQLite counted
+    // without looking at them.
+    let examined = (query.counts_rows && steps > 0).then_some(steps + 1);
     Ok(Outcome::Checked { violations, examined, sample, errors: vec![] })
 }
