@@ -15,6 +15,7 @@ mod bad_registry;
 mod build_flags;
 mod changing;
 mod damage;
+mod giving_way;
 mod listing;
 mod odd_rows;
 mod one_run;

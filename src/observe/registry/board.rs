@@ -9,6 +9,10 @@ use super::work::{Chunk, Failure, Found, Settled, Task, Work};
 use crate::observe::cancel::{Cancel, Stop};
 use crate::verdict::invariants::{Outcome, SampleRow};
 
+/// What is not finished because a writer must not be kept out.
+pub const WRITER_WAITS: &str = "not finished: somebody waits to write to the registry, whom reading keeps out \
+                                (its journal is a rollback journal; with journal_mode = WAL nobody waits)";
+
 /// How often a waiting reader looks whether it must stop.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -102,7 +106,9 @@ impl Board {
         }
     }
 
-    fn awaits_passports(&self) -> bool {
+    /// Whether passports are to be looked at, and have not been read yet.
+    #[must_use]
+    pub fn awaits_passports(&self) -> bool {
         self.shared.artifacts.as_ref().is_some_and(|artifacts| artifacts.passports.get().is_none())
     }
 
@@ -174,7 +180,11 @@ impl Board {
                 }
             }
             Some(Err(failure)) => {
+                let (scan, is_stop) = (Arc::clone(&state.scan), failure.is_stop());
                 state.failed.get_or_insert(failure);
+                if is_stop {
+                    work.interrupted.extend(scan.members.iter().map(|member| member.invariant));
+                }
             }
             None => {}
         }
@@ -267,11 +277,33 @@ impl Board {
         let timeout = self.limits.get(query.invariant).map(|limit| limit.0);
         match answer {
             Ok(outcome) => work.settle(query.invariant, outcome, elapsed),
-            Err(Failure::Stopped) => {}
+            Err(Failure::Stopped) => work.interrupted.push(query.invariant),
             Err(failure) => work.settle(query.invariant, Outcome::failed(&failure, timeout), elapsed),
         }
         drop(work);
         self.wake();
+    }
+
+    /// Begins these last, so that they keep no others from their answer.
+    pub fn put_last(&self, invariants: &[usize]) {
+        let mut work = self.work();
+        let asks_one = |task: &Task| match task {
+            Task::Scan(scan, _) | Task::Entries(scan) | Task::Sample(scan) => work
+                .scans
+                .get(*scan)
+                .is_some_and(|state| state.scan.members.iter().any(|m| invariants.contains(&m.invariant))),
+            Task::Query(query) => {
+                self.queries.get(*query).is_some_and(|query| invariants.contains(&query.invariant))
+            }
+        };
+        let (last, first): (Vec<_>, Vec<_>) = work.tasks.iter().cloned().partition(asks_one);
+        work.tasks = first.into_iter().chain(last).collect();
+    }
+
+    /// The invariants that were in hand when the run had to stop.
+    #[must_use]
+    pub fn interrupted(&self) -> Vec<usize> {
+        self.work().interrupted.clone()
     }
 
     /// Every outcome; what has none yet says why, and keeps what was found until then.
@@ -280,7 +312,8 @@ impl Board {
         let work = self.work();
         let why = match self.cancel.stop() {
             Some(Stop::Asked) => "not finished: the run was stopped by a signal",
-            Some(_) => "not finished: the run's time is over",
+            Some(Stop::Writer) => WRITER_WAITS,
+            Some(Stop::Deadline | Stop::Timeout) => "not finished: the run's time is over",
             None => "not finished: its reader ended without an answer",
         };
         let unsettled = |invariant: usize| {

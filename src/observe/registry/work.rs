@@ -110,6 +110,8 @@ pub(super) struct Work {
     pub scans: Vec<ScanState>,
     /// Per invariant.
     pub settled: Vec<Option<Settled>>,
+    /// Invariants that were in hand when the run had to stop.
+    pub interrupted: Vec<usize>,
     /// How many took part.
     pub readers: usize,
     /// Pieces done, and pieces in all.
