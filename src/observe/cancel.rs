@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Why work was stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +41,6 @@ impl Cancel {
     /// This attempt must end, for a writer's sake.
     pub fn give_way(&self) {
         self.writer_waits.store(true, Ordering::Relaxed);
-    }
-
-    /// A run that nothing stops before `limit` is over.
-    #[must_use]
-    pub fn after(limit: Duration) -> Self {
-        let deadline = Instant::now().checked_add(limit).unwrap_or_else(Instant::now);
-        Self::new(Arc::default(), deadline)
     }
 
     /// When the whole run must end.

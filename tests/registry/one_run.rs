@@ -81,6 +81,16 @@ fn a_signal_ends_a_run_cleanly_and_a_critical_that_was_found_stays() {
 }
 
 #[test]
+fn a_signal_ends_looking_closer_as_unknown_too() {
+    let stage = with_endless(Stage::new());
+    for verb in ["rows", "explain"] {
+        let running = start(&stage, &[verb, "endless"]);
+        running.signal(Signal::TERM);
+        running.finish().expect_status(3).expect_stdout("stopped by a signal");
+    }
+}
+
+#[test]
 fn a_signal_in_a_clean_run_is_unknown_and_no_success() {
     let stage = with_endless(clean());
     let before = fs::read_to_string(stage.path("textfile/plms_invariants.prom")).unwrap();

@@ -269,6 +269,12 @@ fn the_record_of_another_registry_or_environment_is_no_answer() {
 }
 
 #[test]
+fn a_history_of_no_runs_is_none_that_could_be_asked_for() {
+    let folder = folder();
+    super::refused(folder.path(), "history --limit 0", "invalid value '0' for '--limit <N>'");
+}
+
+#[test]
 fn what_no_run_counted_is_no_zero_afterwards() {
     let folder = folder();
     let mut record = run(folder.path(), Utc::now(), vec![evaluation("a", Severity::Warning, 0)]);

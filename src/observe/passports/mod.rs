@@ -311,8 +311,8 @@ mod tests {
         write("2", "b", "{");
         age("1");
         age("2");
-        let (cancel, end) =
-            (Cancel::after(Duration::from_secs(60)), Instant::now() + Duration::from_secs(60));
+        let end = Instant::now() + Duration::from_secs(60);
+        let cancel = Cancel::new(std::sync::Arc::default(), end);
         let ahead = Passports::read_ahead(folder.path(), &cancel, end).unwrap();
         // Written in place: no news of the folder's, and read no second time.
         write("1", "a", "[]");

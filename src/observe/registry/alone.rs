@@ -9,7 +9,7 @@ use super::ask::{Columns, words};
 use super::board::WRITER_WAITS;
 use super::evaluate::{EvaluateError, Question, evaluate, tables};
 use super::open::Access;
-use super::plan::{Plan, plan};
+use super::plan::{Plan, RUNS, plan};
 use super::reader::fold_runs;
 use super::session::Session;
 use super::shared::Shared;
@@ -56,6 +56,8 @@ struct Alone {
     columns: Columns,
     passports: Vec<String>,
     notes: Vec<String>,
+    /// What is known of each project's runs is read first.
+    folds_runs: bool,
 }
 
 /// Hands every violating row of one invariant to `each`, as SQLite finds it; its notes, at the end.
@@ -68,7 +70,7 @@ pub fn rows(
     each: &mut dyn FnMut(&SampleRow) -> io::Result<()>,
 ) -> Result<Vec<String>, RowsError> {
     let fail = |detail: String| RowsError::Invariant { id: invariant.id.clone(), detail };
-    let Alone { session, cancel, watch, sql, columns, passports, notes } = prepare(question, invariant)?;
+    let Alone { session, cancel, watch, sql, columns, passports, notes, .. } = prepare(question, invariant)?;
     let columns = columns.whole();
     // A failure of the output is kept apart: it is none of the statement.
     let mut unwritten = None;
@@ -141,6 +143,13 @@ pub fn explain<'a>(
     let scans = explanation.plan.iter().filter_map(|step| step.detail.strip_prefix("SCAN "));
     let tables = scans.filter(|rest| !rest.contains(" INDEX ")).filter_map(|rest| rest.split(' ').next());
     explanation.full_scans = tables.map(str::to_owned).collect();
+    if alone.folds_runs {
+        explanation.full_scans.push(RUNS.to_owned());
+        explanation.notes.push(format!(
+            "before this statement one pass over {RUNS} finds out what is to be known of each project's runs; a full \
+             run makes that pass once, for all who ask"
+        ));
+    }
     if let Body::Rows { table, violates, .. } = &invariant.body
         && !explanation.full_scans.is_empty()
     {
@@ -185,7 +194,8 @@ fn prepare(question: &Question<'_>, invariant: &Invariant) -> Result<Alone, Rows
         let _ = shared.facts.set(Ok(facts));
     }
     let notes = notes.into_iter().map(|(_, note)| note).collect();
-    Ok(Alone { session, cancel, watch, sql, columns, passports, notes })
+    let folds_runs = asked.facts;
+    Ok(Alone { session, cancel, watch, sql, columns, passports, notes, folds_runs })
 }
 
 fn stopped(cancel: &Cancel) -> Option<String> {

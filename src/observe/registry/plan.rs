@@ -14,7 +14,7 @@ use crate::invariants::{Body, Invariant, OnMissing, Source};
 use crate::verdict::invariants::Outcome;
 
 /// The table whose runs are folded per project.
-const RUNS: &str = "project_runs";
+pub const RUNS: &str = "project_runs";
 
 /// Everything that is to be asked, and what is settled without asking.
 #[derive(Debug, Default)]
