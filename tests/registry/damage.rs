@@ -181,6 +181,17 @@ fn an_index_that_cannot_be_read_hides_no_row_of_its_table() {
 }
 
 #[test]
+fn an_index_that_only_the_application_can_use_is_no_obstacle() {
+    let stage = Stage::with(|plan| plan.runs = 1_000);
+    stage.sql(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'run_kind', 'run_kind COLLATE of_the_application')
+         WHERE name = 'idx_project_runs_kind_time'",
+    );
+    stage.run_untouched(User::Owner).expect_status(2).expect_counts(&stage.counts(&[]));
+}
+
+#[test]
 fn a_view_on_a_table_that_is_gone_makes_its_invariants_unknown_and_the_others_are_counted() {
     let stage = Stage::new();
     stage.sql("DROP TABLE lane_overrides; CREATE VIEW lane_overrides AS SELECT * FROM nowhere");
@@ -192,7 +203,17 @@ fn a_view_on_a_table_that_is_gone_makes_its_invariants_unknown_and_the_others_ar
 
 #[test]
 fn runs_without_row_numbers_are_folded_all_the_same() {
+    let stage = Stage::new();
+    let registry = Connection::open(&stage.registry).unwrap();
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'project_runs'";
+    let declared: String = registry.query_row(sql, [], |row| row.get(0)).unwrap();
+    registry.close().unwrap();
+    let without = format!(
+        "ALTER TABLE project_runs RENAME TO kept; {} WITHOUT ROWID; INSERT INTO project_runs SELECT * FROM kept",
+        declared.replace("AUTOINCREMENT", "")
+    );
     for change in [
+        &without,
         "ALTER TABLE project_runs RENAME TO kept; CREATE VIEW project_runs AS SELECT * FROM kept",
         "ALTER TABLE project_runs RENAME TO kept;
          CREATE TABLE project_runs AS SELECT *, 1 AS rowid, 2 AS _rowid_, 3 AS oid FROM kept",
