@@ -85,6 +85,16 @@ fn a_registry_that_is_there_already_is_left_as_it_is() {
 }
 
 #[test]
+fn a_demo_writes_into_no_other_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for flag in ["--state-dir", "--log-dir", "--textfile"] {
+        let refused = finish(&mut demo(folder.path(), &["--runs", "100", flag, "mine"])).expect_status(3);
+        refused.expect_stdout(&format!("{flag} has no place there"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{flag}");
+    }
+}
+
+#[test]
 fn the_settings_of_an_installation_have_no_say_in_a_demo() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = demo(folder.path(), &["--runs", "100", "--json"]);

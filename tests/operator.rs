@@ -273,6 +273,7 @@ fn every_sentence_of_the_operators_guide_is_one_that_a_program_says() {
     // What the library puts together, or SQLite says.
     let elsewhere = [
         "no such column",
+        "cannot be read: no such table",
         "the log was not written",
         "the textfile was not written",
         "cannot reach the system bus",

@@ -18,6 +18,7 @@ use clap::error::ErrorKind;
 
 pub use stdout::Output;
 
+use crate::plain::plain;
 use crate::report::text::one_line;
 use crate::verdict::State;
 
@@ -52,8 +53,14 @@ fn guarded<A: Parser>(
             .unwrap_or_else(|payload| say_panic(name, out, payload)),
         Err(error) => say_usage(name, out, &error),
     };
-    let arrived = out.has_arrived();
-    if state == State::Ok && !arrived { State::Unknown.exit_status() } else { state.exit_status() }
+    if was_heard(name, out) { state.exit_status() } else { state.max(State::Unknown).exit_status() }
+}
+
+/// Whether all that was said has arrived; what stood in the way is told to standard error, in a line.
+pub(crate) fn was_heard(name: &str, out: &mut Output) -> bool {
+    let Err(error) = out.arrived() else { return true };
+    let _ = writeln!(io::stderr(), "{name}: standard output did not take what was said: {}", plain(&error));
+    false
 }
 
 /// Help and version are what was asked for; any other error is one line here and clap's own words, with

@@ -1,5 +1,7 @@
 //! What was `plms-invariants` asked to do? Its flags and verbs (contract 2).
 
+use std::num::NonZeroUsize;
+
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -41,7 +43,7 @@ pub enum Verb {
     /// Print past runs and incidents.
     History {
         /// How many runs.
-        limit: usize,
+        limit: NonZeroUsize,
     },
     /// Test the channels, deliver what waits, or print it.
     Alert(AlertVerb),
@@ -122,8 +124,8 @@ enum Subverb {
     #[command(after_help = ANSWERS)]
     History {
         /// Print at most this many runs, the newest first
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 30)]
-        limit: usize,
+        #[arg(short = 'n', long, value_name = "N", default_value = "30")]
+        limit: NonZeroUsize,
     },
     /// Test the channels, deliver what waits, or print it
     #[command(subcommand)]

@@ -101,13 +101,16 @@ impl Output {
     }
 
     /// Whether everything that was written has arrived.
-    pub fn has_arrived(&mut self) -> bool {
-        self.flush().is_ok()
+    ///
+    /// # Errors
+    /// What stood in the way.
+    pub fn arrived(&mut self) -> io::Result<()> {
+        self.flush()
     }
 
     /// Whether the reader took too long.
     pub fn is_late(&mut self) -> bool {
-        !self.has_arrived() && self.failure == Some(io::ErrorKind::TimedOut)
+        self.arrived().is_err() && self.failure == Some(io::ErrorKind::TimedOut)
     }
 }
 

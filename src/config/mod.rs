@@ -7,6 +7,7 @@ pub mod file;
 mod found;
 mod keys;
 mod origin;
+mod resolve;
 mod secret;
 mod settings;
 mod shown;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::found::{EnvFile, Found, read_env_file};
 use super::keys::names;
+use super::resolve::resolve;
 use super::secret::SecretSource;
 use super::{ConfigError, Origin, Setting, state_dir};
 
@@ -149,19 +150,35 @@ impl Settings {
     /// Why this run speaks of another database than the installation's own, where it does.
     #[must_use]
     pub fn other_database(&self) -> Option<String> {
-        let same = |a: &Path, b: &Path| {
-            a == b || a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a))
-        };
         let configured = self.configured_db.as_ref()?;
-        (!same(configured, &self.db_path.value)).then(|| "--db is not the configured DB_PATH".to_owned())
+        let is_other = resolve(configured) != self.registry();
+        is_other.then(|| "--db is not the configured DB_PATH".to_owned())
     }
 
-    /// The registry's path as every record of a run has it: absolute, and without links where it is there.
+    /// The registry's path as every record of a run has it: absolute and without links, whether or not the
+    /// file is there.
     #[must_use]
     pub fn registry(&self) -> PathBuf {
-        let path = &self.db_path.value;
-        let absolute = |_| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        path.canonicalize().unwrap_or_else(absolute)
+        resolve(&self.db_path.value)
+    }
+
+    /// Why a record of a run on registry `db` in `env` is not one of these settings' registry, where that can
+    /// be told: a default, and a relative path of a file that belongs to another working folder, tell nothing.
+    #[must_use]
+    pub fn foreign(&self, env: &str, db: &Path) -> Option<String> {
+        let asked = &self.db_path;
+        let is_elsewhere = match asked.origin {
+            Origin::Default => true,
+            Origin::Flag(_) => false,
+            Origin::File { .. } | Origin::Environment => asked.value.is_relative() && !asked.value.exists(),
+        };
+        let own = self.registry();
+        if !is_elsewhere && own != db {
+            return Some(format!("of registry {}, and not of {}", db.display(), own.display()));
+        }
+        let name = &self.env_name;
+        let is_other = name.origin != Origin::Default && name.value != env;
+        is_other.then(|| format!("of environment {env}, and not of {}", name.value))
     }
 
     /// Whether anything is set, per channel: Slack, `PagerDuty`, mail.

@@ -1,9 +1,9 @@
 //! Is another run at work on this state folder, and did an earlier one die? One lock file, held for the
 //! length of a run.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -168,19 +168,34 @@ fn is_gone(pid: u32) -> bool {
     pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
+/// Opens a lock file, and makes it if need be; nobody else may even read it, as who can read it can hold it.
+///
 /// Never follows a link and never waits for a FIFO: the folder may belong to somebody else.
-fn open(path: &Path) -> std::io::Result<File> {
+///
+/// # Errors
+/// The system's own, and where something else than a file lies there.
+pub fn open(path: &Path) -> std::io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o644)
+        .mode(PRIVATE)
         .custom_flags(flags)
         .open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is not a regular file")) }
+    let seen = file.metadata()?;
+    if !seen.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    if seen.permissions().mode() & 0o777 & !PRIVATE != 0 {
+        // An older program's; where it is another's to change, it is no worse a lock than before.
+        let _as_it_was = file.set_permissions(Permissions::from_mode(PRIVATE));
+    }
+    Ok(file)
 }
+
+const PRIVATE: u32 = 0o600;
 
 /// The most of a lock file that is read, and of lines that are kept; a run that dies every minute must not
 /// make it grow.
@@ -357,6 +372,18 @@ mod tests {
         let left = take(&folder, 101, MORN, "b2");
         let pids: Vec<u32> = left.left().runs.iter().map(|run| run.pid).collect();
         assert_eq!(pids, (85..=100).collect::<Vec<u32>>(), "the newest are told");
+    }
+
+    #[test]
+    fn nobody_else_can_open_the_lock_and_so_hold_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        take(&folder, 1, EVE, "a1").ended();
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        take(&folder, 2, EVE, "b2").ended();
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Why work was stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Stop {
     Deadline,
     /// The time for this one piece of work is over.
     Timeout,
+    /// Somebody waits to write to what is read.
+    Writer,
 }
 
 /// A run's deadline and the flag that a signal sets.
@@ -20,20 +22,25 @@ pub enum Stop {
 pub struct Cancel {
     asked: Arc<AtomicBool>,
     deadline: Instant,
+    writer_waits: Arc<AtomicBool>,
 }
 
 impl Cancel {
     /// A run that must end at `deadline`, or once `asked` is set.
     #[must_use]
     pub fn new(asked: Arc<AtomicBool>, deadline: Instant) -> Self {
-        Self { asked, deadline }
+        Self { asked, deadline, writer_waits: Arc::default() }
     }
 
-    /// A run that nothing stops before `limit` is over.
+    /// The same for one of several attempts, each of which may have to give way to a writer.
     #[must_use]
-    pub fn after(limit: Duration) -> Self {
-        let deadline = Instant::now().checked_add(limit).unwrap_or_else(Instant::now);
-        Self::new(Arc::default(), deadline)
+    pub fn of_attempt(&self) -> Self {
+        Self { writer_waits: Arc::default(), ..self.clone() }
+    }
+
+    /// This attempt must end, for a writer's sake.
+    pub fn give_way(&self) {
+        self.writer_waits.store(true, Ordering::Relaxed);
     }
 
     /// When the whole run must end.
@@ -49,6 +56,8 @@ impl Cancel {
             Some(Stop::Asked)
         } else if Instant::now() >= self.deadline {
             Some(Stop::Deadline)
+        } else if self.writer_waits.load(Ordering::Relaxed) {
+            Some(Stop::Writer)
         } else {
             None
         }

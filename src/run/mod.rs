@@ -45,7 +45,7 @@ pub fn runner(invocation: &Invocation, out: &mut Output) -> State {
         Verb::Explain { id } => verbs::explain(&asked, id, out),
         Verb::Rows { id, format } => verbs::rows(&asked, id, *format, out),
         Verb::Status => verbs::status(&asked, out),
-        Verb::History { limit } => verbs::history(&asked, *limit, out),
+        Verb::History { limit } => verbs::history(&asked, limit.get(), out),
         Verb::Alert(verb) => verbs::alert(&asked, verb, out),
         Verb::ConfigCheck => verbs::config_check(&asked, out),
         Verb::Demo(_) => State::Unknown,

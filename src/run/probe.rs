@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::probe_units;
 use rustix::time::ClockId;
 
-use crate::cli::{Output, OutputFormat};
+use super::probe_units;
+use crate::cli::{Output, OutputFormat, was_heard};
 use crate::emit::textfile;
 use crate::observe::bus::{self, BusError, Names, Stage, Target};
 use crate::report::probe::{Probe, ProbeReport, UnitReport};
@@ -139,7 +139,7 @@ fn time_is_up(name: &str, timeout: Duration, stage: &Stage) {
     let mut out = Output::stdout();
     out.wait_until(Instant::now());
     out.say(&format!("{name} UNKNOWN: no answer within {limit} while {}\n", stage.current()));
-    out.has_arrived();
+    was_heard(name, &mut out);
     std::process::exit(i32::from(State::Unknown.exit_status()));
 }
 

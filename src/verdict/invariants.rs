@@ -124,11 +124,13 @@ impl Evaluation {
         }
     }
 
-    /// Violating rows that were counted; `None` where nothing was.
+    /// Violating rows that were counted, at least; `None` where nothing was, and where none was found by
+    /// looking at a part only: that is no zero.
     #[must_use]
     pub fn violations(&self) -> Option<u64> {
-        match self.outcome {
-            Outcome::Checked { violations, .. } => Some(violations),
+        match &self.outcome {
+            Outcome::Checked { violations: 0, errors, .. } if !errors.is_empty() => None,
+            Outcome::Checked { violations, .. } => Some(*violations),
             _ => None,
         }
     }
@@ -275,9 +277,9 @@ mod tests {
     #[test]
     fn a_partly_answered_invariant_without_a_violation_is_unknown_and_with_one_has_its_severity() {
         let unanswered = evaluation(Severity::Critical, checked(0, &["timed out"]));
-        assert_eq!(unanswered.state(), Some(State::Unknown));
+        assert_eq!((unanswered.state(), unanswered.violations()), (Some(State::Unknown), None));
         let found = evaluation(Severity::Critical, checked(3, &["timed out"]));
-        assert_eq!(found.state(), Some(State::Critical));
+        assert_eq!((found.state(), found.violations()), (Some(State::Critical), Some(3)));
     }
 
     #[test]

@@ -2,13 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
-use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
 use plms_invariants::demo::Schema;
-use rusqlite::Connection;
 
 use super::common::{finish, real};
 use super::listing::Listing;
@@ -113,68 +111,6 @@ fn a_truncated_database_is_unknown_wherever_it_ends() {
         File::options().write(true).open(&stage.registry).unwrap().set_len(size).unwrap();
         expect_unknown(&stage, User::Owner, sentence);
     }
-}
-
-/// Overwrites pages of one table, as a failing disk does.
-fn ruin(stage: &Stage, table: &str, inner_pages_too: bool) {
-    let registry = Connection::open(&stage.registry).unwrap();
-    let root: i64 = registry
-        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0))
-        .unwrap();
-    let size: i64 = registry.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
-    registry.close().unwrap();
-    let mut file = File::options().read(true).write(true).open(&stage.registry).unwrap();
-    let page = |number: i64| SeekFrom::Start(u64::try_from((number - 1) * size).unwrap());
-    let child = {
-        use std::io::Read;
-        let mut header = [0_u8; 14];
-        file.seek(page(root)).unwrap();
-        file.read_exact(&mut header).unwrap();
-        assert_eq!(header[0], 5, "{table} has more than one page");
-        // The first cell of an inner page begins with the number of a child (fileformat2.html, 1.6).
-        let cell = i64::from(u16::from_be_bytes([header[12], header[13]]));
-        let mut number = [0_u8; 4];
-        file.seek(SeekFrom::Current(cell - 14)).unwrap();
-        file.read_exact(&mut number).unwrap();
-        i64::from(u32::from_be_bytes(number))
-    };
-    file.seek(page(if inner_pages_too { root } else { child })).unwrap();
-    file.write_all(&vec![0xa5; usize::try_from(size).unwrap()]).unwrap();
-}
-
-#[test]
-fn a_page_that_is_damaged_makes_its_invariants_unknown_and_the_others_are_counted() {
-    for inner in [false, true] {
-        let stage = Stage::with(|plan| plan.runs = 1_000);
-        ruin(&stage, "task_estimates", inner);
-        let night = stage.run_untouched(User::Owner).expect_unknown("kpi_formulas", "malformed");
-        let mut counts = stage.counts(&[]);
-        counts.insert("kpi_formulas".into(), None);
-        night.expect_status(2).expect_counts(&counts);
-        stage.expect_recorded("critical");
-    }
-}
-
-#[test]
-fn damaged_runs_leave_nothing_ok_that_depends_on_them() {
-    let stage = Stage::with(|plan| plan.runs = 1_000);
-    ruin(&stage, "project_runs", false);
-    let mut night = stage.run_untouched(User::Owner);
-    for id in [
-        "passport_artifacts",
-        "baseline_sandbox",
-        "provider_snapshots",
-        "strata_coverage",
-        "calibration_sources",
-        "calibration_pollution",
-    ] {
-        night = night.expect_unknown(id, "malformed");
-    }
-    let planted = &stage.planted.violations;
-    night
-        .expect_count("kpi_formulas", planted["kpi_formulas"])
-        .expect_count("lane_overrides", planted["lane_overrides"])
-        .expect_status(1);
 }
 
 #[test]
@@ -322,4 +258,20 @@ fn a_registry_behind_a_link_is_read_where_it_lies() {
     let night = stage.run_untouched(User::Owner).expect_reading("one WAL snapshot");
     before.expect_same(&Listing::of(registry.parent().unwrap()), "behind the link");
     night.expect_counts(&stage.counts(&[("lane_overrides", 1)]));
+}
+
+#[test]
+fn a_registry_behind_a_linked_folder_is_the_same_one_in_the_night_in_which_it_is_missing() {
+    let mut stage = Stage::new();
+    symlink(stage.registry.parent().unwrap(), stage.path("link")).unwrap();
+    let behind = stage.path("link").join(stage.registry.file_name().unwrap());
+    let file = fs::canonicalize(std::mem::replace(&mut stage.registry, behind)).unwrap();
+    let name =
+        |stage: &Stage, status| stage.run(User::Owner, &[]).expect_status(status).json["db_path"].clone();
+    let first = name(&stage, 2);
+    assert_eq!(first, file.to_str().unwrap());
+    fs::rename(&file, stage.path("away")).unwrap();
+    assert_eq!(name(&stage, 3), first);
+    fs::remove_dir(file.parent().unwrap()).unwrap();
+    assert_eq!(name(&stage, 3), first, "a link to nowhere, too");
 }

@@ -81,6 +81,16 @@ fn a_signal_ends_a_run_cleanly_and_a_critical_that_was_found_stays() {
 }
 
 #[test]
+fn a_signal_ends_looking_closer_as_unknown_too() {
+    let stage = with_endless(Stage::new());
+    for verb in ["rows", "explain"] {
+        let running = start(&stage, &[verb, "endless"]);
+        running.signal(Signal::TERM);
+        running.finish().expect_status(3).expect_stdout("stopped by a signal");
+    }
+}
+
+#[test]
 fn a_signal_in_a_clean_run_is_unknown_and_no_success() {
     let stage = with_endless(clean());
     let before = fs::read_to_string(stage.path("textfile/plms_invariants.prom")).unwrap();
@@ -229,7 +239,10 @@ fn a_verdict_that_nobody_could_read_is_no_longer_ok() {
     let (good, bad) = (clean(), Stage::new());
     for redirection in [">&-", ">/dev/full", ">&- 2>&-", "2>&- >/dev/full", "</dev/null >&- 2>/dev/full"] {
         for args in [&[][..], &["--json"], &["-v"]] {
-            redirected(&good, redirection, args).expect_status(3);
+            let seen = redirected(&good, redirection, args).expect_status(3);
+            let is_named =
+                seen.stderr.contains("PLMS INVARIANTS: standard output did not take what was said: ");
+            assert!(is_named || redirection.contains("2>"), "{seen:#}");
             // A verdict that is worse stands.
             redirected(&bad, redirection, args).expect_status(2);
         }
@@ -247,6 +260,7 @@ fn a_reader_that_goes_away_turns_ok_into_unknown() {
             running.close_stdout();
             let finished = running.finish().expect_status(status);
             assert!(!finished.stderr.contains("panicked"), "{finished:#}");
+            assert!(finished.stderr.contains("did not take what was said: broken pipe\n"), "{finished:#}");
         }
     }
 }

@@ -46,7 +46,7 @@ fn refused(stage: &Stage, user: User) -> Night {
 }
 
 /// What one user wrote, another may not be able to replace.
-fn empty_outputs(stage: &Stage) {
+pub fn empty_outputs(stage: &Stage) {
     for name in ["state", "logs", "textfile"] {
         for file in Listing::names(&stage.path(name)) {
             fs::remove_file(stage.path(name).join(file)).unwrap();

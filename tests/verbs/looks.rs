@@ -212,6 +212,24 @@ fn an_explanation_has_the_question_its_plan_its_cost_and_the_index_that_would_he
 }
 
 #[test]
+fn an_explanation_names_the_pass_over_the_runs() {
+    let folder = folder();
+    registry(folder.path());
+    let db = rusqlite::Connection::open(folder.path().join("artifacts/registry/registry.db")).unwrap();
+    db.execute_batch(
+        "DROP TABLE estimate_versions;
+         CREATE TABLE estimate_versions (id INTEGER PRIMARY KEY, project_id, provider_name, created_at);
+         DROP TABLE project_runs;
+         CREATE TABLE project_runs (id INTEGER PRIMARY KEY, project_id, run_kind, write_sandbox, validation_pass)",
+    )
+    .unwrap();
+    drop(db);
+    let seen = plms(folder.path(), "explain calibration_pollution").expect_status(0);
+    let seen = seen.expect_stdout("full scans    estimate_versions project_runs\n");
+    seen.expect_stdout("one pass over project_runs finds out");
+}
+
+#[test]
 fn an_explanation_without_a_registry_says_what_the_file_says_and_is_unknown() {
     let folder = folder();
     let seen = plms(folder.path(), "explain lane_overrides").expect_status(3);

@@ -13,7 +13,7 @@ use plms_invariants::verdict::invariants::{Evaluation, Outcome, Report, Severity
 use plms_invariants::verdict::{Finding, State};
 use serde_json::{Value, json};
 
-use super::common::{finish, program};
+use super::common::{Finished, finish, program};
 use super::{command, folder, json, plms};
 
 fn evaluation(id: &str, severity: Severity, violations: u64) -> Evaluation {
@@ -242,4 +242,43 @@ fn without_a_history_there_is_no_answer() {
     let seen = plms(folder.path(), "history").expect_status(3);
     assert!(seen.service_output().starts_with("PLMS INVARIANTS UNKNOWN: no run is recorded in "), "{seen:#}");
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "a reading verb leaves nothing behind");
+}
+
+#[test]
+fn the_record_of_another_registry_or_environment_is_no_answer() {
+    let folder = folder();
+    let record = run(folder.path(), Utc::now(), vec![evaluation("a", Severity::Warning, 0)]);
+    leave_status(folder.path(), &record);
+    let ask =
+        |line: &str, vars: &[(&str, &str)]| finish(command(folder.path(), line).envs(vars.iter().copied()));
+    let own = record.db_path.as_str();
+    for vars in [&[("DB_PATH", own), ("ENV_NAME", "test")][..], &[], &[("DB_PATH", "not/here.db")]] {
+        ask("status", vars).expect_status(0);
+    }
+    ask(&format!("status --db {own}"), &[]).expect_status(0);
+    let refused = |seen: Finished, words: &str| {
+        let seen = seen.expect_status(3);
+        assert!(seen.stdout.contains(words) && !seen.stdout.contains("OK"), "{words}\n{seen:#}");
+    };
+    let other = format!("of registry {own}, and not of /else/where.db: ");
+    refused(ask("status --db /else/where.db", &[]), &other);
+    refused(ask("status --json --db /else/where.db", &[]), &other);
+    refused(ask("status", &[("DB_PATH", "/else/where.db")]), &other);
+    refused(ask("status --db not/here.db", &[("DB_PATH", own)]), "not/here.db: ");
+    refused(ask("status", &[("ENV_NAME", "staging")]), "of environment test, and not of staging: ");
+}
+
+#[test]
+fn a_history_of_no_runs_is_none_that_could_be_asked_for() {
+    let folder = folder();
+    super::refused(folder.path(), "history --limit 0", "invalid value '0' for '--limit <N>'");
+}
+
+#[test]
+fn what_no_run_counted_is_no_zero_afterwards() {
+    let folder = folder();
+    let mut record = run(folder.path(), Utc::now(), vec![evaluation("a", Severity::Warning, 0)]);
+    record.evaluations[0].outcome = Outcome::Failed { errors: vec!["no such file".into()] };
+    leave_status(folder.path(), &record);
+    plms(folder.path(), "status").expect_status(3).expect_stdout(" 'violations'=U;");
 }

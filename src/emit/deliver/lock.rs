@@ -1,14 +1,11 @@
 //! Is somebody else delivering from this outbox just now? One lock file, held for the length of a delivery.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
-
 use super::Time;
-use crate::emit::owner;
+use crate::emit::{lock, owner};
 use crate::plain::plain;
 
 /// How often somebody else's end is looked for.
@@ -31,10 +28,7 @@ impl DeliveryLock {
                 plain(&error)
             )
         };
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let mut open = OpenOptions::new();
-        open.read(true).write(true).create(true).truncate(false).mode(0o644).custom_flags(flags);
-        let file = open.open(&path).map_err(failed)?;
+        let file = lock::open(&path).map_err(failed)?;
         // A user who may use the folder may use a lock that root made there.
         let _kept = owner::adopt(&file, folder);
         loop {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::ask::{Columns, words};
+use super::board::WRITER_WAITS;
 use super::evaluate::{EvaluateError, Question, evaluate, tables};
 use super::open::Access;
-use super::plan::{Plan, plan};
+use super::plan::{Plan, RUNS, plan};
 use super::reader::fold_runs;
 use super::session::Session;
 use super::shared::Shared;
+use super::waiting::Watch;
 use crate::invariants::{Body, Invariant};
 use crate::observe::cancel::{Cancel, Stop};
 use crate::observe::passports::Passports;
@@ -47,10 +49,15 @@ pub enum RowsError {
 /// One invariant, ready to be asked alone.
 struct Alone {
     session: Session,
+    /// Ends it where a writer has waited for long enough.
+    cancel: Cancel,
+    watch: Option<Watch>,
     sql: String,
     columns: Columns,
     passports: Vec<String>,
     notes: Vec<String>,
+    /// What is known of each project's runs is read first.
+    folds_runs: bool,
 }
 
 /// Hands every violating row of one invariant to `each`, as SQLite finds it; its notes, at the end.
@@ -63,7 +70,7 @@ pub fn rows(
     each: &mut dyn FnMut(&SampleRow) -> io::Result<()>,
 ) -> Result<Vec<String>, RowsError> {
     let fail = |detail: String| RowsError::Invariant { id: invariant.id.clone(), detail };
-    let Alone { session, sql, columns, passports, notes } = prepare(question, invariant)?;
+    let Alone { session, cancel, watch, sql, columns, passports, notes, .. } = prepare(question, invariant)?;
     let columns = columns.whole();
     // A failure of the output is kept apart: it is none of the statement.
     let mut unwritten = None;
@@ -82,9 +89,10 @@ pub fn rows(
     if let Some(error) = unwritten {
         return Err(RowsError::Output(error));
     }
-    read.map_err(|error| fail(stopped(&question.cancel).unwrap_or_else(|| words(&error))))?;
+    read.map_err(|error| fail(stopped(&cancel).unwrap_or_else(|| words(&error))))?;
     let (found, access) = (session.found.clone(), session.access);
     drop(session);
+    drop(watch);
     if access == Access::Immutable && !found.is_unchanged().map_err(EvaluateError::from)? {
         return Err(RowsError::Changed(found.path));
     }
@@ -135,6 +143,13 @@ pub fn explain<'a>(
     let scans = explanation.plan.iter().filter_map(|step| step.detail.strip_prefix("SCAN "));
     let tables = scans.filter(|rest| !rest.contains(" INDEX ")).filter_map(|rest| rest.split(' ').next());
     explanation.full_scans = tables.map(str::to_owned).collect();
+    if alone.folds_runs {
+        explanation.full_scans.push(RUNS.to_owned());
+        explanation.notes.push(format!(
+            "before this statement one pass over {RUNS} finds out what is to be known of each project's runs; a full \
+             run makes that pass once, for all who ask"
+        ));
+    }
     if let Body::Rows { table, violates, .. } = &invariant.body
         && !explanation.full_scans.is_empty()
     {
@@ -147,8 +162,10 @@ fn prepare(question: &Question<'_>, invariant: &Invariant) -> Result<Alone, Rows
     let fail = |detail: String| RowsError::Invariant { id: invariant.id.clone(), detail };
     let catalogue = std::slice::from_ref(invariant);
     let shared = Arc::new(Shared::new(question.artifacts.clone()));
-    let session = Session::open(question.database, &tables(catalogue), &shared, &question.cancel, false)
+    let cancel = question.cancel.of_attempt();
+    let session = Session::open(question.database, &tables(catalogue), &shared, &cancel, false)
         .map_err(EvaluateError::from)?;
+    let watch = session.beside.as_ref().map(|beside| Watch::start(beside, &cancel));
     let Plan { scans, queries, settled, notes } =
         plan(&session.leader, &session.functions, &session.schema, catalogue, &shared)
             .map_err(EvaluateError::from)?;
@@ -166,25 +183,26 @@ fn prepare(question: &Question<'_>, invariant: &Invariant) -> Result<Alone, Rows
     };
     let mut passports = vec![];
     if let (true, Some(artifacts)) = (asked.passports, &shared.artifacts) {
-        let read = Passports::read(&artifacts.folder, &question.cancel, question.cancel.deadline());
+        let read = Passports::read(&artifacts.folder, &cancel, cancel.deadline());
         let read = read.map_err(|error| fail(error.to_string()))?;
         passports = read.errors();
         let _ = artifacts.passports.set(Ok(read));
     }
     if let (true, Some(scan)) = (asked.facts, scans.iter().find(|scan| scan.fold.is_some())) {
         let facts = fold_runs(&session.leader, scan);
-        let facts =
-            facts.map_err(|error| fail(stopped(&question.cancel).unwrap_or_else(|| words(&error))))?;
+        let facts = facts.map_err(|error| fail(stopped(&cancel).unwrap_or_else(|| words(&error))))?;
         let _ = shared.facts.set(Ok(facts));
     }
     let notes = notes.into_iter().map(|(_, note)| note).collect();
-    Ok(Alone { session, sql, columns, passports, notes })
+    let folds_runs = asked.facts;
+    Ok(Alone { session, cancel, watch, sql, columns, passports, notes, folds_runs })
 }
 
 fn stopped(cancel: &Cancel) -> Option<String> {
     Some(match cancel.stop()? {
         Stop::Asked => "stopped by a signal".to_owned(),
         Stop::Deadline | Stop::Timeout => "the time for it (--timeout) is over".to_owned(),
+        Stop::Writer => WRITER_WAITS.to_owned(),
     })
 }
 

@@ -27,7 +27,16 @@ pub struct FunctionLog(Arc<Mutex<Seen>>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     asked: Asked,
-    refused: bool,
+    refused: Option<Refusal>,
+}
+
+/// Whose doing it was that something was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The statement asks for it.
+    OfStatement,
+    /// A view of the registry does.
+    OfRegistry,
 }
 
 impl FunctionLog {
@@ -43,8 +52,8 @@ impl FunctionLog {
     }
 
     /// Notes that something was refused: of a function SQLite itself says no more than of a typo.
-    pub fn note_refusal(&self) {
-        self.seen().refused = true;
+    pub fn note_refusal(&self, refusal: Refusal) {
+        self.seen().refused.get_or_insert(refusal);
     }
 
     /// Forgets what was noted.
@@ -58,9 +67,9 @@ impl FunctionLog {
         self.seen().asked
     }
 
-    /// Whether something was refused since.
+    /// What was refused first, since.
     #[must_use]
-    pub fn has_refused(&self) -> bool {
+    pub fn refused(&self) -> Option<Refusal> {
         self.seen().refused
     }
 }
@@ -97,6 +106,21 @@ pub fn uses_index(connection: &Connection, sql: &str) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+/// Whether SQLite answers this statement by one pass over one table: then the steps of the pass are the rows
+/// that were looked at, and else they may be anything.
+///
+/// # Errors
+/// SQLite's own.
+pub fn is_one_scan(connection: &Connection, sql: &str) -> Result<bool, Error> {
+    let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let steps = plan.query_map([], |row| row.get::<_, String>(3))?.collect::<Result<Vec<_>, _>>()?;
+    let mut loops = steps.iter().filter(|step| !step.starts_with("USE TEMP B-TREE"));
+    let scan = loops.next().and_then(|step| step.strip_prefix("SCAN "));
+    // An index may hold a part of the table, and a function that gives rows is no table.
+    let is_table = |what: &str| !what.contains(" INDEX ") && !what.starts_with('(') && what != "CONSTANT ROW";
+    Ok(scan.is_some_and(is_table) && loops.next().is_none())
 }
 
 /// How the columns of a violating row are shown.

@@ -9,6 +9,10 @@ use super::work::{Chunk, Failure, Found, Settled, Task, Work};
 use crate::observe::cancel::{Cancel, Stop};
 use crate::verdict::invariants::{Outcome, SampleRow};
 
+/// What is not finished because a writer must not be kept out.
+pub const WRITER_WAITS: &str = "not finished: somebody waits to write to the registry, whom reading keeps out \
+                                (its journal is a rollback journal; with journal_mode = WAL nobody waits)";
+
 /// How often a waiting reader looks whether it must stop.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -102,7 +106,9 @@ impl Board {
         }
     }
 
-    fn awaits_passports(&self) -> bool {
+    /// Whether passports are to be looked at, and have not been read yet.
+    #[must_use]
+    pub fn awaits_passports(&self) -> bool {
         self.shared.artifacts.as_ref().is_some_and(|artifacts| artifacts.passports.get().is_none())
     }
 
@@ -116,7 +122,7 @@ impl Board {
 
     fn is_ready(&self, work: &Work, task: &Task) -> bool {
         let asked = match task {
-            Task::Scan(scan, _) => work.scans.get(*scan).map(|state| state.scan.asked),
+            Task::Scan(scan, _) | Task::Entries(scan) => work.scans.get(*scan).map(|state| state.scan.asked),
             Task::Query(query) => self.queries.get(*query).map(|query| query.asked),
             Task::Sample(_) => None,
         };
@@ -161,6 +167,10 @@ impl Board {
         let Some(state) = work.scans.get_mut(scan) else { return };
         match chunk {
             Some(Ok(chunk)) => {
+                if chunk.is_disordered {
+                    let words = format!("the rows of {} are not in their order", state.scan.table);
+                    state.failed = Some(Failure::damaged(&words));
+                }
                 state.examined += chunk.examined;
                 state.facts.merge(chunk.facts);
                 for ((found, more), member) in
@@ -170,12 +180,33 @@ impl Board {
                 }
             }
             Some(Err(failure)) => {
+                let (scan, is_stop) = (Arc::clone(&state.scan), failure.is_stop());
                 state.failed.get_or_insert(failure);
+                if is_stop {
+                    work.interrupted.extend(scan.members.iter().map(|member| member.invariant));
+                }
             }
             None => {}
         }
+        self.piece_is_done(work, scan);
+    }
+
+    /// A reader has counted what a scan must come to; `None`: it could not, and the scan stands alone.
+    pub fn counted(&self, scan: usize, entries: Option<u64>) {
+        let mut work = self.work();
+        work.done();
+        let Some(state) = work.scans.get_mut(scan) else { return };
+        state.entries = entries;
+        self.piece_is_done(work, scan);
+    }
+
+    fn piece_is_done(&self, mut work: MutexGuard<'_, Work>, scan: usize) {
+        let Some(state) = work.scans.get_mut(scan) else { return };
         state.chunks_left -= 1;
         if state.chunks_left == 0 {
+            if state.failed.is_none() {
+                state.failed = state.damage();
+            }
             self.scan_is_over(&mut work, scan);
         }
         drop(work);
@@ -198,7 +229,8 @@ impl Board {
         if matches!(failure, Failure::Stopped) {
             return;
         }
-        if whole.members.len() + usize::from(whole.fold.is_some()) > 1 {
+        let is_damage = matches!(failure, Failure::Damaged(_));
+        if !is_damage && whole.members.len() + usize::from(whole.fold.is_some()) > 1 {
             // One of them is at fault: each is asked alone, so that the others have their answer.
             let alone = whole.members.iter().map(|member| (vec![member.clone()], None));
             let fold = whole.fold.iter().map(|fold| (vec![], Some(fold.clone())));
@@ -245,11 +277,33 @@ impl Board {
         let timeout = self.limits.get(query.invariant).map(|limit| limit.0);
         match answer {
             Ok(outcome) => work.settle(query.invariant, outcome, elapsed),
-            Err(Failure::Stopped) => {}
+            Err(Failure::Stopped) => work.interrupted.push(query.invariant),
             Err(failure) => work.settle(query.invariant, Outcome::failed(&failure, timeout), elapsed),
         }
         drop(work);
         self.wake();
+    }
+
+    /// Begins these last, so that they keep no others from their answer.
+    pub fn put_last(&self, invariants: &[usize]) {
+        let mut work = self.work();
+        let asks_one = |task: &Task| match task {
+            Task::Scan(scan, _) | Task::Entries(scan) | Task::Sample(scan) => work
+                .scans
+                .get(*scan)
+                .is_some_and(|state| state.scan.members.iter().any(|m| invariants.contains(&m.invariant))),
+            Task::Query(query) => {
+                self.queries.get(*query).is_some_and(|query| invariants.contains(&query.invariant))
+            }
+        };
+        let (last, first): (Vec<_>, Vec<_>) = work.tasks.iter().cloned().partition(asks_one);
+        work.tasks = first.into_iter().chain(last).collect();
+    }
+
+    /// The invariants that were in hand when the run had to stop.
+    #[must_use]
+    pub fn interrupted(&self) -> Vec<usize> {
+        self.work().interrupted.clone()
     }
 
     /// Every outcome; what has none yet says why, and keeps what was found until then.
@@ -258,7 +312,8 @@ impl Board {
         let work = self.work();
         let why = match self.cancel.stop() {
             Some(Stop::Asked) => "not finished: the run was stopped by a signal",
-            Some(_) => "not finished: the run's time is over",
+            Some(Stop::Writer) => WRITER_WAITS,
+            Some(Stop::Deadline | Stop::Timeout) => "not finished: the run's time is over",
             None => "not finished: its reader ended without an answer",
         };
         let unsettled = |invariant: usize| {

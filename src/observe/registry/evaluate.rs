@@ -1,24 +1,19 @@
 //! What came of every invariant, over one state of the registry?
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
-use std::time::Instant;
 
 use super::board::Board;
 use super::error::RegistryError;
-use super::files::BUSY_TIMEOUT;
 use super::open::Access;
-use super::plan::{Plan, Refused, Scan, plan};
-use super::readers;
+use super::plan::{Refused, Scan, plan};
 use super::session::Session;
-use super::shared::{Artifacts, Shared};
+use super::shared::Shared;
+use super::waiting::Watch;
 use super::work::Settled;
+use super::{passports, readers};
 use crate::invariants::{Body, Invariant};
-use crate::observe::cancel::Cancel;
-use crate::observe::passports::Passports;
-use crate::plain::plain;
+use crate::observe::cancel::{Cancel, Stop};
 use crate::verdict::invariants::{Evaluation, Outcome};
 
 /// How often a file that changes under an immutable reading is tried again.
@@ -78,15 +73,30 @@ pub fn evaluate(
     question: &Question<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluated, EvaluateError> {
+    let mut slow: Option<Vec<usize>> = None;
     for attempt in 1..=TRIES {
+        let cancel = question.cancel.of_attempt();
         let shared = Arc::new(Shared::new(question.artifacts.clone()));
-        let tables = tables(question.catalogue);
-        let session = Session::open(question.database, &tables, &shared, &question.cancel, attempt > 1)?;
-        let (found, access) = (session.found.clone(), session.access);
-        let evaluated = attempt_once(question, session, &shared, progress);
+        let mut session = open(question, &shared, &cancel, attempt > 1)?;
+        if session.access == Access::Rollback {
+            session = passports::read_before(question, session, &shared, &cancel)?;
+        }
+        let (found, access, beside) = (session.found.clone(), session.access, session.beside.clone());
+        let watch = beside.as_ref().map(|beside| Watch::start(beside, &cancel));
+        let ask = Attempt { question, cancel: &cancel, shared: &shared, slow: slow.as_deref() };
+        let evaluated = ask.evaluate(session, progress);
+        drop(watch);
+        // Once a writer was let in, and everything is asked anew of what it has written. A second time what
+        // was slow stays unanswered: the rest has its verdict, and no writer is kept out for long.
+        if let (Ok((_, interrupted)), None, Some(Stop::Writer)) = (&evaluated, &slow, cancel.stop())
+            && beside.is_none_or(|beside| beside.is_last())
+        {
+            slow = Some(interrupted.clone());
+            continue;
+        }
         // Nobody locked the file: what was read, an error too, is true only of a file that stayed the same.
         if access != Access::Immutable || found.is_unchanged()? {
-            return evaluated;
+            return evaluated.map(|(evaluated, _)| evaluated);
         }
     }
     Err(RegistryError::Changing { path: question.database.to_owned(), tries: TRIES }.into())
@@ -106,97 +116,96 @@ pub fn tables(catalogue: &[Invariant]) -> impl Iterator<Item = &str> + Clone {
         .chain(MAIN_TABLES)
 }
 
-fn attempt_once(
+/// Opens the registry for one attempt.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn open(
     question: &Question<'_>,
-    session: Session,
     shared: &Arc<Shared>,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Evaluated, EvaluateError> {
-    let found = session.found.clone();
-    let database_size = found.size();
-    let fail = |error: &rusqlite::Error| RegistryError::from_sqlite(&found.path, error, BUSY_TIMEOUT);
-    let plan = plan(&session.leader, &session.functions, &session.schema, question.catalogue, shared)?;
-    let is_empty = is_empty(&session).map_err(|error| fail(&error))?;
-    let limits: Vec<_> =
-        question.catalogue.iter().map(|invariant| (invariant.timeout, invariant.sample)).collect();
-    let notes = plan.notes.clone();
-    let asks_passports = asks_passports(&plan);
-    let ranges = |scan: &Scan| pieces(&session, scan);
-    let board = Arc::new(Board::new(plan, limits, Arc::clone(shared), question.cancel.clone(), ranges));
-    if !asks_passports.is_empty() {
-        read_passports(&board, &asks_passports);
-    }
-    let reading = readers::read(&board, session, question.jobs, progress);
-    let mut evaluations = evaluations(question.catalogue, board.outcomes());
-    for (index, note) in notes {
-        if let Some(evaluation) = evaluations.get_mut(index) {
-            evaluation.notes.push(note);
+    cancel: &Cancel,
+    again: bool,
+) -> Result<Session, RegistryError> {
+    Session::open(question.database, &tables(question.catalogue), shared, cancel, again)
+}
+
+/// One reading of the registry from beginning to end.
+struct Attempt<'a> {
+    question: &'a Question<'a>,
+    cancel: &'a Cancel,
+    shared: &'a Arc<Shared>,
+    /// What an earlier attempt was at work on when it had to give way to a writer.
+    slow: Option<&'a [usize]>,
+}
+
+impl Attempt<'_> {
+    /// Also the invariants that were in hand when it had to stop.
+    fn evaluate(
+        &self,
+        session: Session,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<(Evaluated, Vec<usize>), EvaluateError> {
+        let Self { question, cancel, shared, slow } = self;
+        let database_size = session.found.size();
+        let plan = plan(&session.leader, &session.functions, &session.schema, question.catalogue, shared)?;
+        let is_empty = is_empty(&session);
+        let limits: Vec<_> =
+            question.catalogue.iter().map(|invariant| (invariant.timeout, invariant.sample)).collect();
+        let notes = plan.notes.clone();
+        let asks_passports = passports::asking(&plan);
+        let ranges = |scan: &Scan| pieces(&session, scan);
+        let board = Arc::new(Board::new(plan, limits, Arc::clone(shared), (*cancel).clone(), ranges));
+        board.put_last(slow.unwrap_or_default());
+        if !asks_passports.is_empty() {
+            passports::read_beside(&board, &asks_passports);
         }
-    }
-    if let Some(Ok(passports)) = shared.artifacts.as_ref().and_then(|artifacts| artifacts.passports.get()) {
-        for index in asks_passports {
-            if let Some(Outcome::Checked { errors, .. }) = evaluations.get_mut(index).map(|e| &mut e.outcome)
-            {
-                errors.extend(passports.errors());
+        let reading = readers::read(&board, session, question.jobs, progress);
+        let mut evaluations = evaluations(question.catalogue, board.outcomes());
+        for (index, note) in notes {
+            if let Some(evaluation) = evaluations.get_mut(index) {
+                evaluation.notes.push(note);
             }
         }
-    }
-    Ok(Evaluated { evaluations, reading, database_size, is_empty })
-}
-
-/// The invariants that ask for passports.
-fn asks_passports(plan: &Plan) -> Vec<usize> {
-    let scans = plan.scans.iter().filter(|scan| scan.asked.passports);
-    let members = scans.flat_map(|scan| &scan.members).map(|member| member.invariant);
-    let queries = plan.queries.iter().filter(|query| query.asked.passports).map(|query| query.invariant);
-    members.chain(queries).collect()
-}
-
-/// Reads the passports beside the database's readers, who wait for it where they need it.
-fn read_passports(board: &Arc<Board>, invariants: &[usize]) {
-    let timeout = invariants.iter().filter_map(|&index| board.limits.get(index)).map(|limit| limit.0).max();
-    let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let set = |board: &Board, read| {
-        if let Some(Artifacts { passports, .. }) = &board.shared.artifacts {
-            let _ = passports.set(read);
+        for (index, error) in passports::errors(shared, &asks_passports) {
+            if let Some(Outcome::Checked { errors, .. }) = evaluations.get_mut(index).map(|e| &mut e.outcome)
+            {
+                errors.push(error);
+            }
         }
-        board.wake();
-    };
-    let beside = Arc::clone(board);
-    let started = thread::Builder::new().spawn(move || {
-        let board = beside;
-        let Some(Artifacts { folder, .. }) = &board.shared.artifacts else { return };
-        let read = || Passports::read(folder, &board.cancel, end.unwrap_or(board.cancel.deadline()));
-        let read = catch_unwind(AssertUnwindSafe(read)).map(|read| read.map_err(|error| error.to_string()));
-        set(&board, read.unwrap_or_else(|_| Err("reading the passports ended in an internal error".into())));
-    });
-    if let Err(error) = started {
-        set(board, Err(format!("the passports cannot be read: no thread for it: {}", plain(&error))));
+        Ok((Evaluated { evaluations, reading, database_size, is_empty }, board.interrupted()))
     }
 }
 
-/// Cuts a table into pieces of row numbers.
+/// Cuts a table into pieces of row numbers that together hold every row, whatever its number.
 fn pieces(session: &Session, scan: &Scan) -> Vec<Option<(i64, i64)>> {
-    let Scan { table, rowid, .. } = scan;
+    let (false, Some(rowid)) = (scan.indexed, scan.rowid) else { return vec![None] };
     // Two statements in one: asked together, min and max would read the whole table.
-    let sql = format!("SELECT (SELECT min({rowid}) FROM {table}), (SELECT max({rowid}) FROM {table})");
+    let end = |which| format!("(SELECT {which}({rowid}) FROM {} NOT INDEXED)", scan.table);
+    let sql = format!("SELECT {}, {}", end("min"), end("max"));
     let ends = session.leader.query_row(&sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
-    let (false, Ok((first, last))) = (scan.indexed, ends) else { return vec![None] };
+    let Ok((first, last)) = ends else { return vec![None] };
     let (low, high) = (i128::from(first), i128::from(last));
-    let count = ((high - low) / ROWS_PER_PIECE).clamp(1, MOST_PIECES);
-    let cut = |piece: i128| low + (high - low + 1) * piece / count;
-    let number = |n: i128| i64::try_from(n).unwrap_or(last);
-    (0..count).map(|piece| Some((number(cut(piece)), number(cut(piece + 1) - 1)))).collect()
+    let count = ((high - low) / ROWS_PER_PIECE).min(MOST_PIECES);
+    if count < 2 {
+        return vec![None];
+    }
+    // The outer ends are open: in a damaged table there may be rows beyond what it gives as its ends.
+    let begin = |piece: i128| match piece {
+        0 => i64::MIN,
+        _ => i64::try_from(low + (high - low + 1) * piece / count).unwrap_or(i64::MAX),
+    };
+    let end = |piece: i128| if piece + 1 == count { i64::MAX } else { begin(piece + 1) - 1 };
+    (0..count).map(|piece| Some((begin(piece), end(piece)))).collect()
 }
 
-fn is_empty(session: &Session) -> Result<bool, rusqlite::Error> {
-    for table in MAIN_TABLES.into_iter().filter(|table| session.schema.table(table).is_some()) {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
-        if session.leader.query_row(&sql, [], |row| row.get(0))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// What cannot be read is not empty: the invariants that ask it say what is wrong.
+fn is_empty(session: &Session) -> bool {
+    let has_no_row = |table: &str| {
+        // The table itself: an index that is damaged is no reason to doubt it.
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} NOT INDEXED)");
+        session.leader.query_row(&sql, [], |row| row.get::<_, bool>(0)).is_ok_and(|has_row| !has_row)
+    };
+    MAIN_TABLES.into_iter().all(|table| session.schema.lacks(table) || has_no_row(table))
 }
 
 fn evaluations(catalogue: &[Invariant], outcomes: Vec<Settled>) -> Vec<Evaluation> {
@@ -215,7 +224,10 @@ fn with_minimum(mut outcome: Outcome, minimum: Option<u64>) -> Outcome {
         match *examined {
             Some(rows) if rows >= minimum => {}
             Some(rows) => errors.push(format!("only {rows} rows were examined, of at least {minimum}")),
-            None => errors.push(format!("it is not known whether {minimum} rows were examined")),
+            None => errors.push(format!(
+                "it is not known whether {minimum} rows were examined: SQLite tells that of a row predicate (table, \
+                 violates) and of one pass over one table, so write it as one, or without min_examined"
+            )),
         }
     }
     outcome

@@ -13,6 +13,7 @@ use super::error::{RegistryError, beside};
 use crate::observe::cancel::Cancel;
 
 /// The bytes on which SQLite's processes lock each other out (`PENDING_BYTE` in its source).
+const PENDING: u64 = 0x4000_0000;
 const SHARED_FIRST: u64 = 0x4000_0002;
 const SHARED_SIZE: u64 = 510;
 
@@ -118,15 +119,7 @@ pub fn wait_for_exclusive_lock(path: &Path, cancel: &Cancel) -> Result<(), Regis
     let mut waited = Duration::ZERO;
     loop {
         let file = open(path)?;
-        let question = Flock {
-            start: SHARED_FIRST,
-            length: SHARED_SIZE,
-            pid: None,
-            typ: FlockType::ReadLock,
-            offset_type: FlockOffsetType::Set,
-        };
-        // A file system without locks answers with an error: then there is no lock to wait for.
-        let Some(held) = fcntl_getlk(&file, &question).ok().flatten() else { return Ok(()) };
+        let Some(held) = lock_against_reading(&file, SHARED_FIRST, SHARED_SIZE) else { return Ok(()) };
         if waited >= BUSY_TIMEOUT {
             let pid = held.pid.map(|pid| pid.as_raw_nonzero().get());
             return Err(RegistryError::Locked { path: path.to_owned(), pid, waited: BUSY_TIMEOUT });
@@ -137,6 +130,18 @@ pub fn wait_for_exclusive_lock(path: &Path, cancel: &Cancel) -> Result<(), Regis
         std::thread::sleep(step);
         waited += step;
     }
+}
+
+/// Whether another process has taken its place before the readers that hold the file, and waits for them.
+#[must_use]
+pub fn writer_waits(file: &File) -> bool {
+    lock_against_reading(file, PENDING, 1).is_some()
+}
+
+fn lock_against_reading(file: &File, start: u64, length: u64) -> Option<Flock> {
+    let (typ, offset_type) = (FlockType::ReadLock, FlockOffsetType::Set);
+    // A file system without locks answers with an error: then there is no lock to wait for.
+    fcntl_getlk(file, &Flock { start, length, pid: None, typ, offset_type }).ok().flatten()
 }
 
 fn what_lies_beside(path: &Path) -> Beside {
@@ -150,7 +155,11 @@ fn what_lies_beside(path: &Path) -> Beside {
     }
 }
 
-fn open(path: &Path) -> Result<File, RegistryError> {
+/// Opens what lies there for looking, and never waits.
+///
+/// # Errors
+/// The system's own.
+pub fn open(path: &Path) -> Result<File, RegistryError> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new()
         .read(true)

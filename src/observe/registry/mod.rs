@@ -13,6 +13,7 @@ mod json;
 mod memo;
 mod open;
 mod owners;
+mod passports;
 mod plan;
 mod raw;
 mod reader;
@@ -22,6 +23,7 @@ mod session;
 mod shared;
 mod snapshot;
 mod vfs;
+mod waiting;
 mod work;
 
 pub use alone::{RowsError, explain, rows};

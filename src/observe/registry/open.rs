@@ -1,5 +1,6 @@
 //! How is a connection opened that can read the registry and do nothing else?
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,7 +11,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::ask::FunctionLog;
+use super::ask::{FunctionLog, Refusal};
 use super::vfs;
 
 /// SQLite waits for a lock this long at a time: in between, a run can be stopped.
@@ -67,11 +68,16 @@ pub fn connect(path: &Path, access: Access) -> Result<Connection, rusqlite::Erro
 /// # Errors
 /// None that is known; SQLite's own otherwise.
 pub fn allow_reading_only(connection: &mut Connection, log: FunctionLog) -> Result<(), rusqlite::Error> {
+    let tables = names(connection, "name LIKE 'pragma%'")?;
+    let views = names(connection, "type = 'view'")?;
     connection.authorizer(Some(move |context: AuthContext<'_>| {
         let allowed = match context.action {
             AuthAction::Select | AuthAction::Recursive => true,
-            // A pragma as a table is one all the same, and is asked for only when its first row is.
-            AuthAction::Read { table_name, .. } => !begins_with(table_name, "pragma_"),
+            // A pragma as a table is one all the same, and is asked for only when its first row is; but a
+            // table of the registry goes before a pragma of its name.
+            AuthAction::Read { table_name, .. } => {
+                !begins_with(table_name, "pragma_") || tables.contains(&table_name.to_ascii_lowercase())
+            }
             AuthAction::Function { function_name } => {
                 log.note(function_name);
                 !function_name.eq_ignore_ascii_case("load_extension")
@@ -81,9 +87,16 @@ pub fn allow_reading_only(connection: &mut Connection, log: FunctionLog) -> Resu
         if allowed {
             return Authorization::Allow;
         }
-        log.note_refusal();
+        let is_of_view = context.accessor.is_some_and(|view| views.contains(&view.to_ascii_lowercase()));
+        log.note_refusal(if is_of_view { Refusal::OfRegistry } else { Refusal::OfStatement });
         Authorization::Deny
     }))
+}
+
+/// Objects of the registry, in lower case.
+fn names(connection: &Connection, which: &str) -> Result<BTreeSet<String>, rusqlite::Error> {
+    let sql = format!("SELECT lower(name) FROM sqlite_schema WHERE {which}");
+    connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 fn begins_with(name: &str, start: &str) -> bool {

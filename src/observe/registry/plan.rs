@@ -1,10 +1,11 @@
 //! Which statements answer which invariants? Predicates over one table share a scan.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Error, ErrorCode};
 
-use super::ask::{self, Asked, FunctionLog};
+use super::ask::{self, Asked, FunctionLog, Refusal};
 use super::facts::{HAS_POLLUTING_RUN, HAS_RUN, HAS_UNVALIDATED_RUN};
 use super::reader::MOST_FOLDED;
 use super::schema::{Schema, Table, quoted};
@@ -13,7 +14,7 @@ use crate::invariants::{Body, Invariant, OnMissing, Source};
 use crate::verdict::invariants::Outcome;
 
 /// The table whose runs are folded per project.
-const RUNS: &str = "project_runs";
+pub const RUNS: &str = "project_runs";
 
 /// Everything that is to be asked, and what is settled without asking.
 #[derive(Debug, Default)]
@@ -33,8 +34,8 @@ pub struct Plan {
 pub struct Scan {
     /// The table, quoted.
     pub table: String,
-    /// The row's number in this table.
-    pub rowid: &'static str,
+    /// The row's number in this table; a table without is read in one piece, and only to fold it.
+    pub rowid: Option<&'static str>,
     /// The predicates.
     pub members: Vec<Member>,
     /// Fold facts per project in the same pass: an SQL expression of their bits.
@@ -43,6 +44,8 @@ pub struct Scan {
     pub asked: Asked,
     /// An index answers it, so it is neither shared nor split.
     pub indexed: bool,
+    /// Counts the entries of an index that has one for every row, where the table has such an index.
+    pub entries: Option<String>,
 }
 
 /// A row predicate in a scan.
@@ -71,16 +74,18 @@ pub struct Query {
     pub columns: ask::Columns,
     /// What must be known before it can begin.
     pub asked: Asked,
+    /// Its steps are rows of one table.
+    pub counts_rows: bool,
 }
 
 /// A statement that would do more than read; nothing of the run may take place.
 #[derive(Debug, thiserror::Error)]
-#[error("invariant {id}{}: {detail}; an invariant may only read", match source_file { Source::File(path) => format!(" ({})", path.display()), Source::Builtin(_) => String::new() })]
+#[error("invariant {id} ({}): {detail}; an invariant may only read", file.display())]
 pub struct Refused {
     /// The invariant.
     pub id: String,
     /// Its file.
-    pub source_file: Source,
+    pub file: PathBuf,
     /// What SQLite's authorizer refused.
     pub detail: String,
 }
@@ -112,42 +117,41 @@ pub fn plan(
             let note = "passport files were not looked at: ARTIFACTS_DIR is not set";
             plan.notes.push((index, note.to_owned()));
         }
-        let (is_refused, words) = match added {
+        let (refused, words) = match added {
             Ok(()) => continue,
-            Err(Unasked::Refused(words)) => (true, words),
-            Err(Unasked::Error(words)) => (functions.has_refused(), words),
+            Err(Unasked::Refused(words)) => (functions.refused().or(Some(Refusal::OfStatement)), words),
+            Err(Unasked::Error(words)) => (functions.refused(), words),
         };
-        if is_refused {
-            let (id, source_file) = (invariant.id.clone(), invariant.source.clone());
-            return Err(Refused { id, source_file, detail: words });
+        // What a view of the registry asks for, and what a file of ours meets there, is no mistake of the
+        // operator's: it is that invariant's error, and the others are asked.
+        if let (Some(Refusal::OfStatement), Source::File(file)) = (refused, &invariant.source) {
+            return Err(Refused { id: invariant.id.clone(), file: file.clone(), detail: words });
         }
         plan.settled.push((index, Outcome::Failed { errors: vec![words] }));
     }
     if without_files {
         plan.wait_for_no_files();
     }
-    plan.add_fold(schema);
+    plan.add_fold(connection, schema, shared);
     Ok(plan)
 }
 
 /// What a needed column that is not there means.
 fn missing(invariant: &Invariant, schema: &Schema) -> Option<Outcome> {
-    let table_of =
-        |table: &str| schema.table(table).ok_or_else(|| format!("the registry has no table {table}"));
     let tables = invariant.needs.iter().map(|need| need.table.as_str());
     let own = match &invariant.body {
         Body::Rows { table, .. } => Some(table.as_str()),
         Body::Query { .. } => None,
     };
     for table in tables.chain(own) {
-        if let Err(error) = table_of(table) {
+        if let Err(error) = schema.table(table) {
             return Some(Outcome::Failed { errors: vec![error] });
         }
     }
     let lacking: Vec<_> = invariant
         .needs
         .iter()
-        .filter(|need| schema.table(&need.table).is_some_and(|table| !table.has(&need.column)))
+        .filter(|need| schema.table(&need.table).is_ok_and(|table| !table.has(&need.column)))
         .map(|need| format!("{}.{}", need.table, need.column))
         .collect();
     if lacking.is_empty() {
@@ -184,7 +188,7 @@ impl Plan {
         invariant: &Invariant,
     ) -> Result<(), Unasked> {
         let Body::Rows { table: name, violates, reason } = &invariant.body else { return Ok(()) };
-        let Some(table) = schema.table(name) else { return Ok(()) };
+        let table = schema.table(name).map_err(Unasked::Error)?;
         let columns = self.row_columns(index, invariant, table, reason.as_deref())?;
         let from = quoted(name);
         let Some(rowid) = table.rowid else {
@@ -192,7 +196,8 @@ impl Plan {
             let sql = format!("SELECT {} FROM {from} WHERE ({violates})", columns.select);
             ask::prepare(connection, &sql)?;
             let columns = columns.columns;
-            self.queries.push(Query { invariant: index, sql, columns, asked: functions.asked() });
+            let (asked, counts_rows) = (functions.asked(), ask::is_one_scan(connection, &sql)?);
+            self.queries.push(Query { invariant: index, sql, columns, asked, counts_rows });
             return Ok(());
         };
         // In WHERE, where an aggregate is an error: in the shared scan it would swallow the rows.
@@ -217,8 +222,9 @@ impl Plan {
         match self.scans.iter_mut().find(shares) {
             Some(scan) if !indexed => scan.members.push(member),
             _ => {
-                let members = vec![member];
-                self.scans.push(Scan { table: from, rowid, members, fold: None, asked, indexed });
+                let entries = if indexed { None } else { count_of_entries(connection, &from) };
+                let (members, rowid) = (vec![member], Some(rowid));
+                self.scans.push(Scan { table: from, rowid, members, fold: None, asked, indexed, entries });
             }
         }
         Ok(())
@@ -273,8 +279,8 @@ impl Plan {
             )));
         }
         let columns = ask::Columns::of_query(&names, &invariant.key, &invariant.show, &invariant.redact);
-        let asked = functions.asked();
-        self.queries.push(Query { invariant: index, sql: sql.to_owned(), columns, asked });
+        let (asked, counts_rows) = (functions.asked(), ask::is_one_scan(connection, sql)?);
+        self.queries.push(Query { invariant: index, sql: sql.to_owned(), columns, asked, counts_rows });
         Ok(())
     }
 
@@ -298,16 +304,20 @@ impl Plan {
     }
 
     /// Folds the runs in the pass that reads them anyway, else in one of its own.
-    fn add_fold(&mut self, schema: &Schema) {
+    fn add_fold(&mut self, connection: &Connection, schema: &Schema, shared: &Shared) {
         let asks = |asked: &Asked| asked.facts;
         if !self.scans.iter().any(|s| asks(&s.asked)) && !self.queries.iter().any(|q| asks(&q.asked)) {
             return;
         }
-        let Some((table, rowid)) = schema.table(RUNS).and_then(|table| Some((table, table.rowid?))) else {
-            return;
+        let from = quoted(RUNS);
+        let table = match schema.table(RUNS) {
+            Ok(table) => table,
+            Err(words) => {
+                let _ = shared.facts.set(Err(words));
+                return;
+            }
         };
         let fold = Some(fold_expression(table));
-        let from = quoted(RUNS);
         let free = Asked::default();
         let has_room = |s: &&mut Scan| s.members.len() <= MOST_FOLDED;
         let mut same = self.scans.iter_mut().filter(|s| s.table == from && s.asked == free && !s.indexed);
@@ -315,16 +325,24 @@ impl Plan {
             Some(scan) => scan.fold = fold,
             None => self.scans.push(Scan {
                 table: from,
-                rowid,
+                rowid: table.rowid,
                 members: vec![],
                 fold,
                 asked: free,
                 indexed: false,
+                entries: table.rowid.and_then(|_| count_of_entries(connection, &quoted(RUNS))),
             }),
         }
         // First in line: others wait for what it finds.
         self.scans.sort_by_key(|scan| scan.fold.is_none());
     }
+}
+
+/// A statement that counts a table's rows by an index alone, where there is an index that has them all.
+fn count_of_entries(connection: &Connection, from: &str) -> Option<String> {
+    let sql = format!("SELECT count(*) FROM {from}");
+    // An index that only the application can read (its own collation) is nobody's mistake.
+    ask::uses_index(connection, &sql).is_ok_and(|uses| uses).then_some(sql)
 }
 
 struct RowColumns {

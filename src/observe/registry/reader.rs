@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Error, ErrorCode, Row, StatementStatus};
+use rusqlite::{Connection, Error, ErrorCode, Row, StatementStatus, ffi};
 
 use super::ask::words;
 use super::board::Board;
@@ -75,6 +75,15 @@ pub fn work(board: &Board, connection: &Connection, gate: &Gate) {
                 });
                 board.scanned(place, chunk);
             }
+            Task::Entries(scan) => {
+                gate.set(None);
+                let entries = board.found(scan).and_then(|(scan, _)| {
+                    // Where the index itself cannot be read, it says nothing of the table.
+                    let sql = scan.entries.as_deref()?;
+                    connection.query_row(sql, [], |row| count(row, 0)).ok()
+                });
+                board.counted(scan, entries);
+            }
             Task::Sample(scan) => {
                 gate.set(None);
                 let samples = match board.found(scan) {
@@ -125,7 +134,7 @@ fn read_rows(
     if scan.fold.is_some() {
         return fold(connection, scan, &most, range);
     }
-    let mut chunk = Chunk { found: vec![], examined: 0, facts: Facts::default() };
+    let mut chunk = Chunk::default();
     if let (true, [member], [most]) = (scan.indexed, scan.members.as_slice(), most.as_slice()) {
         let mut found = Found::default();
         select(connection, &scan.rows_sql(&member.violates, None), None, |row| {
@@ -138,7 +147,8 @@ fn read_rows(
     let mut counts = vec![];
     select(connection, &scan.count_sql(range), range, |row| {
         chunk.examined = count(row, 0)?;
-        counts = (1..=most.len()).map(|column| count(row, column)).collect::<Result<_, _>>()?;
+        chunk.is_disordered = count(row, 1)? > 0;
+        counts = (2..most.len() + 2).map(|column| count(row, column)).collect::<Result<_, _>>()?;
         Ok(())
     })?;
     for (member, (violations, most)) in counts.into_iter().zip(most).enumerate() {
@@ -169,21 +179,31 @@ fn count(row: &Row<'_>, column: usize) -> Result<u64, Error> {
 /// SQLite's own.
 pub fn fold_runs(connection: &Connection, scan: &Scan) -> Result<Facts, Error> {
     let most = vec![0; scan.members.len()];
-    fold(connection, scan, &most, None).map(|chunk| chunk.facts)
+    let chunk = fold(connection, scan, &most, None)?;
+    if chunk.is_disordered {
+        Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None))
+    } else {
+        Ok(chunk.facts)
+    }
 }
 
 fn fold(connection: &Connection, scan: &Scan, most: &[usize], range: Range) -> Result<Chunk, Error> {
-    let mut chunk = Chunk { found: vec![Found::default(); most.len()], examined: 0, facts: Facts::default() };
+    let mut chunk = Chunk { found: vec![Found::default(); most.len()], ..Chunk::default() };
+    let mut least = range.map_or(i64::MIN, |(first, _)| first);
     // A wrong type is impossible: bits are made of integers alone, and a row's number is one.
     let integer = |value: ValueRef<'_>| if let ValueRef::Integer(number) = value { number } else { 0 };
     each_row(connection, &scan.fold_sql(range), range, |[number, project, bits]: [ValueRef<'_>; 3]| {
         chunk.examined += 1;
-        let bits = integer(bits);
+        let (number, bits) = (integer(number), integer(bits));
+        if scan.rowid.is_some() {
+            chunk.is_disordered |= number < least;
+            least = number.saturating_add(1);
+        }
         chunk.facts.add(project, u8::try_from(bits & FACTS).unwrap_or(0));
         if bits > FACTS {
             for (place, (found, most)) in chunk.found.iter_mut().zip(most).enumerate() {
                 if bits >> (FACT_BITS + place) & 1 == 1 {
-                    found.add(integer(number), *most);
+                    found.add(number, *most);
                 }
             }
         }
@@ -210,8 +230,13 @@ fn select(
 
 /// Statements over all rows or, with two parameters, over a range of them.
 impl Scan {
+    /// The row's number, as SQL.
+    fn number(&self) -> &'static str {
+        self.rowid.unwrap_or("NULL")
+    }
+
     fn from(&self, range: Range) -> String {
-        let Self { table, rowid, .. } = self;
+        let (table, rowid) = (&self.table, self.number());
         let whole = if self.indexed { "" } else { " NOT INDEXED" };
         let condition =
             if range.is_some() { format!("{rowid} BETWEEN ?1 AND ?2") } else { "TRUE".to_owned() };
@@ -220,11 +245,17 @@ impl Scan {
 
     fn count_sql(&self, range: Range) -> String {
         let counts = self.members.iter().map(|m| format!(", count(*) FILTER (WHERE {})", m.violates));
-        format!("SELECT count(*){} {}", counts.collect::<String>(), self.from(range))
+        // Rows of an earlier piece: the table's pages do not hang in their order, and the piece in which
+        // they should be ended too soon.
+        let strays = match range {
+            Some((first, _)) if first > i64::MIN => format!("count(*) FILTER (WHERE {} < ?1)", self.number()),
+            _ => "0".to_owned(),
+        };
+        format!("SELECT count(*), {strays}{} {}", counts.collect::<String>(), self.from(range))
     }
 
     fn rows_sql(&self, violates: &str, range: Range) -> String {
-        format!("SELECT {} {} AND ({violates})", self.rowid, self.from(range))
+        format!("SELECT {} {} AND ({violates})", self.number(), self.from(range))
     }
 
     fn fold_sql(&self, range: Range) -> String {
@@ -238,7 +269,7 @@ impl Scan {
             0 => String::new(),
             _ => format!(" | iif({}, {}, 0)", any.join(" OR "), each.collect::<Vec<_>>().join(" | ")),
         };
-        format!("SELECT each_row({}, project_id, ({fold}){members}) {}", self.rowid, self.from(range))
+        format!("SELECT each_row({}, project_id, ({fold}){members}) {}", self.number(), self.from(range))
     }
 }
 
@@ -265,9 +296,9 @@ fn answer(connection: &Connection, query: &Query, most: usize) -> Result<Outcome
         }
     }
     drop(rows);
-    // Rows reached through an index are not counted: then the number is not known.
     let steps = u64::try_from(statement.get_status(StatementStatus::FullscanStep)).unwrap_or(0);
-    // Steps are those from one row to the next.
-    let examined = (steps > 0).then_some(steps + 1);
+    // Steps are those from one row to the next: none means one row, no row, or rows that SQLite counted
+    // without looking at them.
+    let examined = (query.counts_rows && steps > 0).then_some(steps + 1);
     Ok(Outcome::Checked { violations, examined, sample, errors: vec![] })
 }

@@ -11,7 +11,8 @@ use rusqlite::Connection;
 use super::board::Board;
 use super::open::Access;
 use super::reader::{Gate, work};
-use super::session::Session;
+use super::session::{Invitation, Session};
+use super::waiting::Beside;
 use crate::plain::plain;
 
 /// How long a reader that must stop may take before the run ends without it: a hung disk answers nobody.
@@ -42,9 +43,17 @@ pub fn read(
         for _ in 0..further {
             let (board, why, invitation) = (Arc::clone(board), Arc::clone(&refused), invitation.clone());
             let end = end.clone();
-            let started = Builder::new().spawn(move || match invitation.open(&board.shared, &board.cancel) {
-                Ok((connection, gate)) => take_part(&board, connection, &gate, end),
-                Err(error) => *lock(&why) = Some(error),
+            let started = Builder::new().spawn(move || {
+                let opened = invitation.open(&board.shared, &board.cancel);
+                let Invitation { beside, .. } = invitation;
+                match opened {
+                    Ok((connection, gate)) => take_part(&board, connection, &gate, beside, end),
+                    Err(error) => {
+                        *lock(&why) = Some(error);
+                        drop(beside);
+                        drop(end);
+                    }
+                }
             });
             if let Err(error) = started {
                 *lock(&refused) = Some(format!("no thread for another: {}", plain(&error)));
@@ -53,10 +62,10 @@ pub fn read(
     }
     // The leader keeps its transaction, and with it the snapshot, until there is no work left for anybody.
     let led = Arc::clone(board);
-    let leader = Arc::new(Mutex::new(Some((session.leader, session.gate, end))));
+    let leader = Arc::new(Mutex::new(Some((session.leader, session.gate, session.beside, end))));
     let lead = move || {
-        let Some((connection, gate, end)) = lock(&leader).take() else { return };
-        take_part(&led, connection, &gate, end);
+        let Some((connection, gate, beside, end)) = lock(&leader).take() else { return };
+        take_part(&led, connection, &gate, beside, end);
     };
     // Where no thread can be had this one leads: no progress is shown, and no less is checked.
     if Builder::new().spawn(lead.clone()).is_err() {
@@ -72,13 +81,14 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// `end` goes with the thread: once every reader has dropped its own, the work is over.
-fn take_part(board: &Board, connection: Connection, gate: &Gate, end: Sender<()>) {
+fn take_part(board: &Board, connection: Connection, gate: &Gate, beside: Option<Beside>, end: Sender<()>) {
     board.join();
     if catch_unwind(AssertUnwindSafe(|| work(board, &connection, gate))).is_err() {
         board.bury();
     }
     // Closed before the run looks whether the file is still the same.
     drop(connection);
+    drop(beside);
     drop(end);
 }
 

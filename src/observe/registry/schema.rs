@@ -2,18 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Error};
+use rusqlite::{Connection, Error, ErrorCode};
+
+use super::ask::words;
 
 /// A table as the registry declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// Lower case, as SQLite compares names without regard to case.
     columns: BTreeSet<String>,
-    /// The name under which a row's number can be asked for; `None` for views and `WITHOUT ROWID`.
+    /// The name under which a row's number can be asked for; `None` for views, `WITHOUT ROWID`, and where
+    /// columns have all its names.
     pub rowid: Option<&'static str>,
 }
 
 impl Table {
+    fn new(columns: BTreeSet<String>, has_rowid: bool) -> Self {
+        // A column may be called `rowid`; then one of the other two names still means the row's number.
+        let free = |name: &&str| has_rowid && !columns.contains(*name);
+        let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(free);
+        Self { columns, rowid }
+    }
+
     /// Whether the table has the column.
     #[must_use]
     pub fn has(&self, column: &str) -> bool {
@@ -23,7 +33,7 @@ impl Table {
 
 /// The tables that a run asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Schema(BTreeMap<String, Table>);
+pub struct Schema(BTreeMap<String, Result<Table, String>>);
 
 impl Schema {
     /// Reads the declarations of these tables; those that the registry lacks are left out.
@@ -47,20 +57,34 @@ impl Schema {
             let mut rows = kinds.query([table])?;
             let Some(row) = rows.next()? else { continue };
             let has_rowid = row.get::<_, String>(0)? == "table" && !row.get::<_, bool>(1)?;
-            let columns: BTreeSet<String> =
-                columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            // A column may be called `rowid`; then one of the other two names still means the row's number.
-            let rowid =
-                ["rowid", "_rowid_", "oid"].into_iter().find(|name| has_rowid && !columns.contains(*name));
-            schema.0.insert(key, Table { columns, rowid });
+            let described = match columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>() {
+                Ok(columns) => Ok(Table::new(columns, has_rowid)),
+                // A view on a table that is gone; the others can be asked all the same.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+                    Err(format!("{table} cannot be read: {}", words(&error)))
+                }
+                Err(error) => return Err(error),
+            };
+            schema.0.insert(key, described);
         }
         Ok(schema)
     }
 
     /// The table of this name.
+    ///
+    /// # Errors
+    /// A sentence, where the registry has none or cannot say what it holds.
+    pub fn table(&self, name: &str) -> Result<&Table, String> {
+        match self.0.get(&name.to_ascii_lowercase()) {
+            Some(table) => table.as_ref().map_err(Clone::clone),
+            None => Err(format!("the registry has no table {name}")),
+        }
+    }
+
+    /// Whether the registry has no table of this name.
     #[must_use]
-    pub fn table(&self, name: &str) -> Option<&Table> {
-        self.0.get(&name.to_ascii_lowercase())
+    pub fn lacks(&self, name: &str) -> bool {
+        !self.0.contains_key(&name.to_ascii_lowercase())
     }
 }
 

@@ -15,6 +15,7 @@ use super::reader::Gate;
 use super::schema::Schema;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
+use super::waiting;
 use crate::observe::cancel::Cancel;
 
 /// How long a further reader waits for its lock; a writer that waits for us would keep it for ever.
@@ -36,6 +37,8 @@ pub struct Session {
     pub functions: FunctionLog,
     /// The connection, until a reader takes it.
     pub leader: Connection,
+    /// The file, for as long as a lock on it is held; closed after the connection.
+    pub beside: Option<waiting::Beside>,
     /// Ends what the leader does in time.
     pub gate: Gate,
     /// WAL: what further readers open; or why there is none.
@@ -94,7 +97,9 @@ impl Session {
         };
         let began = Instant::now();
         loop {
-            let error = match Self::begin(found, access, tables.clone(), shared, cancel) {
+            let beside =
+                (access == Access::Rollback).then(|| waiting::Beside::open(&found.path)).transpose()?;
+            let error = match Self::begin(found, access, beside, tables.clone(), shared, cancel) {
                 Ok(session) => return Ok(session),
                 Err(error) => error,
             };
@@ -111,6 +116,7 @@ impl Session {
     fn begin<'a>(
         found: &Found,
         access: Access,
+        beside: Option<waiting::Beside>,
         tables: impl Iterator<Item = &'a str>,
         shared: &Arc<Shared>,
         cancel: &Cancel,
@@ -128,7 +134,7 @@ impl Session {
         };
         let functions = FunctionLog::default();
         allow_reading_only(&mut leader, functions.clone())?;
-        Ok(Self { found: found.clone(), access, schema, functions, leader, gate, snapshot })
+        Ok(Self { found: found.clone(), access, schema, functions, leader, beside, gate, snapshot })
     }
 
     /// How a further reader is opened; `None` where only one can see this state.
@@ -139,7 +145,8 @@ impl Session {
             Some(Ok(snapshot)) => Some(Arc::new(snapshot)),
             None => None,
         };
-        Some(Invitation { found: self.found.clone(), access: self.access, snapshot })
+        let (found, beside) = (self.found.clone(), self.beside.clone());
+        Some(Invitation { found, access: self.access, snapshot, beside })
     }
 }
 
@@ -149,6 +156,8 @@ pub struct Invitation {
     found: Found,
     access: Access,
     snapshot: Option<Arc<Snapshot>>,
+    /// Kept for longer than the connection.
+    pub beside: Option<waiting::Beside>,
 }
 
 impl Invitation {

@@ -13,6 +13,8 @@ use crate::verdict::invariants::Outcome;
 pub enum Task {
     /// Rows of a scan from one number to another, both included; `None`: all.
     Scan(usize, Option<(i64, i64)>),
+    /// How many rows a scan must come to, by an index.
+    Entries(usize),
     /// The sample rows of a finished scan.
     Sample(usize),
     /// A whole statement.
@@ -28,6 +30,8 @@ pub struct ScanState {
     pub found: Vec<Found>,
     /// Rows looked at.
     pub examined: u64,
+    /// Rows that there are, by an index.
+    pub entries: Option<u64>,
     /// Pieces that are not done.
     pub chunks_left: usize,
     /// When the first piece was begun.
@@ -75,10 +79,12 @@ pub enum Failure {
     Timeout,
     /// SQLite's words.
     Error(String),
+    /// What was read cannot all be true: asking it in another way makes it no truer.
+    Damaged(String),
 }
 
 /// What a reader brings back from rows of a scan.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chunk {
     /// Per member.
     pub found: Vec<Found>,
@@ -86,6 +92,8 @@ pub struct Chunk {
     pub examined: u64,
     /// The fold of the runs.
     pub facts: Facts,
+    /// Rows came in another order than that of their numbers, in which a table keeps them.
+    pub is_disordered: bool,
 }
 
 /// The outcome of one invariant and the wall time that it took.
@@ -102,6 +110,8 @@ pub(super) struct Work {
     pub scans: Vec<ScanState>,
     /// Per invariant.
     pub settled: Vec<Option<Settled>>,
+    /// Invariants that were in hand when the run had to stop.
+    pub interrupted: Vec<usize>,
     /// How many took part.
     pub readers: usize,
     /// Pieces done, and pieces in all.
@@ -112,17 +122,22 @@ impl Work {
     pub(super) fn add_scan(&mut self, scan: Scan, ranges: Vec<Option<(i64, i64)>>) {
         let place = self.scans.len();
         let found = vec![Found::default(); scan.members.len()];
+        let counts_entries = scan.entries.is_some();
         self.scans.push(ScanState {
             scan: Arc::new(scan),
             found,
             examined: 0,
-            chunks_left: ranges.len(),
+            entries: None,
+            chunks_left: ranges.len() + usize::from(counts_entries),
             began: None,
             facts: Facts::default(),
             failed: None,
         });
         for range in ranges {
             self.add_task(Task::Scan(place, range));
+        }
+        if counts_entries {
+            self.add_task(Task::Entries(place));
         }
     }
 
@@ -144,12 +159,26 @@ impl Work {
 }
 
 impl ScanState {
+    /// Why what was read cannot be all, where that is seen.
+    pub(super) fn damage(&self) -> Option<Failure> {
+        let (read, counted) = (self.examined, self.entries.filter(|&entries| entries != self.examined)?);
+        let table = &self.scan.table;
+        let words = format!("{read} rows of {table} were read, and an index of it has {counted}");
+        Some(Failure::damaged(&words))
+    }
+
     pub(super) fn elapsed(&self) -> Duration {
         self.began.map_or(Duration::ZERO, |began| began.elapsed())
     }
 }
 
 impl Failure {
+    pub(super) fn damaged(seen: &str) -> Self {
+        Self::Damaged(format!(
+            "the database is damaged: {seen}; restore it from a backup, or look with PRAGMA integrity_check on a copy"
+        ))
+    }
+
     pub(super) fn is_stop(&self) -> bool {
         matches!(self, Self::Stopped)
     }
@@ -158,7 +187,7 @@ impl Failure {
         match self {
             Self::Stopped => "stopped".to_owned(),
             Self::Timeout => "it took longer than its timeout".to_owned(),
-            Self::Error(words) => words.clone(),
+            Self::Error(words) | Self::Damaged(words) => words.clone(),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What does one invariant ask, and which rows violate it?
 
+use std::time::Instant;
+
 use super::super::invariants::processors;
 use super::super::note_to_stderr;
+use super::super::signals::Signals;
 use super::{Asked, VerbError, catalogue};
 use crate::cli::Output;
 use crate::invariants::Invariant;
@@ -17,7 +20,7 @@ pub(super) fn explain(asked: &Asked<'_>, id: &str, out: &mut Output) -> Result<S
     let catalogue = catalogue(asked.settings)?;
     let invariant = catalogue.named(id)?;
     let database = asked.settings.registry();
-    let explanation = registry::explain(&question(asked, &database, invariant), invariant)
+    let explanation = registry::explain(&question(asked, &database, invariant)?, invariant)
         .unwrap_or_else(|error| Explanation::unanswered(invariant, error.to_string()));
     out.say(&if asked.common.is_json() {
         json::document(&explain::object(&explanation))
@@ -38,7 +41,8 @@ pub(super) fn rows(
     let invariant = catalogue.named(id)?;
     let database = asked.settings.registry();
     let mut writer = RowsWriter::new(format, invariant, out);
-    let found = registry::rows(&question(asked, &database, invariant), invariant, &mut |row| writer.row(row));
+    let question = question(asked, &database, invariant)?;
+    let found = registry::rows(&question, invariant, &mut |row| writer.row(row));
     match found {
         Ok(notes) => {
             writer.finish()?;
@@ -54,12 +58,18 @@ pub(super) fn rows(
     }
 }
 
-fn question<'a>(asked: &Asked<'_>, database: &'a std::path::Path, invariant: &'a Invariant) -> Question<'a> {
-    Question {
+fn question<'a>(
+    asked: &Asked<'_>,
+    database: &'a std::path::Path,
+    invariant: &'a Invariant,
+) -> Result<Question<'a>, VerbError> {
+    let began = Instant::now();
+    let signals = Signals::install_for_reading().map_err(VerbError::Signals)?;
+    Ok(Question {
         database,
         catalogue: std::slice::from_ref(invariant),
         artifacts: asked.settings.artifacts_dir.as_ref().map(|setting| setting.value.clone()),
         jobs: processors(),
-        cancel: Cancel::after(asked.common.timeout),
-    }
+        cancel: Cancel::new(signals.asked(), began.checked_add(asked.common.timeout).unwrap_or(began)),
+    })
 }

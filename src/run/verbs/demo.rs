@@ -26,9 +26,17 @@ const WIDTH: usize = 110;
 /// `demo`: OK where exactly what was planted was found, CRITICAL where not, UNKNOWN where it could not be
 /// made or checked.
 pub fn demo(common: &Common, flags: &DemoFlags, now: DateTime<Utc>, out: &mut Output) -> State {
-    let made = if common.db.is_some() {
-        Err("demo makes a registry of its own: --db has no place there, --keep DIR says where it goes"
-            .to_owned())
+    // It writes into its own folder, and nowhere else: a real installation's record is not a demo's.
+    let elsewhere = [
+        ("--db", &common.db),
+        ("--state-dir", &common.state_dir),
+        ("--log-dir", &common.log_dir),
+        ("--textfile", &common.textfile),
+    ];
+    let made = if let Some((flag, _)) = elsewhere.iter().find(|(_, path)| path.is_some()) {
+        Err(format!(
+            "demo makes a registry of its own: {flag} has no place there, --keep DIR says where all of it goes"
+        ))
     } else {
         // They have no say here; but who names a file that is not there has named another than they meant.
         let named = Settings::load(&common.settings(), &|_| None).map(|_| ());

@@ -61,6 +61,9 @@ pub enum VerbError {
     /// No rows, or not all of them.
     #[error(transparent)]
     Rows(#[from] RowsError),
+    /// Who asks to stop would not be heard.
+    #[error("cannot listen for signals: {}", plain(.0))]
+    Signals(#[source] io::Error),
     /// Nobody takes the output; the program's edge says so.
     #[error("cannot write the output: {}", plain(.0))]
     Output(#[from] io::Error),

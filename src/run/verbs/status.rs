@@ -1,5 +1,6 @@
 //! What did the last full run say, and is that still worth anything?
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +18,7 @@ use crate::run::alerts;
 use crate::verdict::clock::{Clock, Stamp};
 use crate::verdict::duration::human;
 use crate::verdict::freshness::{self, Basis, Limits, Measured, Observation, Recorded};
-use crate::verdict::perfdata::{Perf, Unit, Value};
+use crate::verdict::perfdata::{Perf, Unit};
 use crate::verdict::range::Range;
 use crate::verdict::ruling::Ruling;
 use crate::verdict::zone::Zone;
@@ -34,6 +35,15 @@ pub fn status(asked: &Asked<'_>, out: &mut Output) -> State {
         Ok(read) => read,
         Err(error) => return say_unknown(&error.to_string(), asked.common.is_json(), out),
     };
+    if let Some(why) = asked.settings.foreign(&record.env, Path::new(&record.db_path)) {
+        let sentence = format!(
+            "the record {} is {why}: is this the state folder of that registry's runs (--state-dir, STATE_DIR), \
+             and has one ended since DB_PATH and ENV_NAME were changed? it says: {}",
+            path.display(),
+            record.sentence
+        );
+        return say_unknown(&sentence, asked.common.is_json(), out);
+    }
     let alerts = alerts::overdue(asked.settings, asked.now);
     let output = output(&record, alerts, asked.now, zone::host());
     if asked.common.is_json() {
@@ -134,11 +144,10 @@ fn sentence(record: &StatusRecord, age: &str, rulings: &[Ruling]) -> String {
 fn perfdata(record: &StatusRecord, measured: &Measured) -> Vec<Perf> {
     let seconds = measured.age.and_then(|age| i64::try_from(age.as_secs()).ok());
     let age = Perf::new("age", seconds.into(), Unit::Seconds);
-    let violations = i64::try_from(record.summary.total_violations).unwrap_or(i64::MAX);
-    vec![
-        Perf { crit: measured.crit, ..age },
-        Perf::new("violations", Value::Integer(violations), Unit::Count),
-    ]
+    // As the run's own output has it: where nothing was counted there is no zero.
+    let is_counted = record.checks.iter().any(|(_, check)| check.violations.is_some());
+    let violations = is_counted.then(|| i64::try_from(record.summary.total_violations).unwrap_or(i64::MAX));
+    vec![Perf { crit: measured.crit, ..age }, Perf::new("violations", violations.into(), Unit::Count)]
 }
 
 #[cfg(test)]
