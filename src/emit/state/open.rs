@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use super::StateError;
 use super::mend::MendingLock;
 use super::outbox::notices;
 use crate::emit::owner;
-use crate::plain::plain;
 
 /// How long a person who looks into `state.db` may keep a run waiting.
 pub(super) const BUSY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
@@ -64,8 +63,7 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, StateError> {
         && file.permissions().mode() & 0o077 != 0
     {
         let private = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(path, private)
-            .map_err(|source| StateError::Create { path: path.to_path_buf(), source })?;
+        std::fs::set_permissions(path, private).map_err(|source| closed(path, source))?;
     }
     if version < VERSION {
         migrate(&mut connection).map_err(|source| explain(path, source))?;
@@ -88,11 +86,12 @@ pub(super) fn is_absent(path: &Path) -> bool {
 fn open(path: &Path, mode: OpenFlags) -> Result<Opened, StateError> {
     let unreadable = |why: String| StateError::Unreadable { path: path.to_path_buf(), why };
     // A link or a FIFO in its place: SQLite would write through the one and hang on the other.
-    let seen = std::fs::symlink_metadata(path).map_err(|e| unreadable(plain(&e)))?;
+    let seen = std::fs::symlink_metadata(path).map_err(|source| closed(path, source))?;
     if !seen.is_file() {
         return Err(unreadable("it is not a regular file".into()));
     }
-    File::open(path).map_err(|e| unreadable(plain(&e)))?;
+    // Only a file that was read can be damaged: one that is another user's is whole, alerts included.
+    File::open(path).map_err(|source| closed(path, source))?;
     let failed = |source| explain(path, source);
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -107,6 +106,11 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Opened, StateError> {
         ))),
         _ => Err(unreadable("it holds no state of this program".into())),
     }
+}
+
+fn closed(path: &Path, source: io::Error) -> StateError {
+    let owner = std::fs::symlink_metadata(path).map(|seen| seen.uid()).ok();
+    StateError::Closed { path: path.to_path_buf(), source, owner }
 }
 
 fn settle_down(connection: &Connection) -> rusqlite::Result<()> {
