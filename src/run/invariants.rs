@@ -136,6 +136,11 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
         let findings = alerts::deliver_run(asked.settings, &report, &written.outputs, &host, &time);
         written.add(&mut report, findings);
     }
+    let is_spooled = report.partial.is_none() && flags.deliver.unwrap_or_default() == Deliver::Spool;
+    if is_spooled && written.outputs.notice.is_none() {
+        let finding = alerts::leave_for_delivery(asked.settings, &report, &written.outputs, &host);
+        written.add(&mut report, vec![finding]);
+    }
     let outputs = written.outputs;
     if let Some(folder) = state {
         folder.ended();

@@ -82,7 +82,7 @@ fn a_full_disk_leaves_every_old_file_and_names_each_that_is_old() {
     });
     assert_eq!((std::fs::read(&status).unwrap(), std::fs::read(&metrics).unwrap()), before);
     assert_eq!(names(root.path().join("log")), ["invariants_2025-11-06T07:00:03Z.log"]);
-    assert_eq!(names(root.path().join("state")), ["lock", "state.db", "status.json"]);
+    assert_eq!(names(root.path().join("state")), ["lock", "state.db", "state.db-journal", "status.json"]);
     assert_eq!(names(root.path().join("textfile")), [TEXTFILE]);
     let (next, _) = run(root.path(), 8);
     assert_eq!(next.findings, [], "with room again all is well");
@@ -197,5 +197,5 @@ fn what_root_writes_belongs_to_the_owner_of_the_folder_it_lies_in() {
             assert_eq!(owner(&folder.join(&name)), want, "{name}");
         }
     }
-    assert_eq!(names(root.path().join("state")), ["lock", "state.db", "status.json"]);
+    assert_eq!(names(root.path().join("state")), ["lock", "state.db", "state.db-journal", "status.json"]);
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::StateError;
 use super::mend::MendingLock;
 use super::outbox::notices;
+use super::{StateError, room};
 use crate::emit::owner;
 
 /// How long a person who looks into `state.db` may keep a run waiting.
@@ -38,11 +38,19 @@ pub(super) struct Opened {
 
 /// Opens `state.db` for reading and writing; begins it where there is none.
 pub(super) fn open_or_begin(path: &Path) -> Result<Connection, StateError> {
+    open_or_begin_with(path, |_| Ok(()))
+}
+
+/// As [`open_or_begin`]; `furnish` says what one that is begun holds.
+pub(super) fn open_or_begin_with(
+    path: &Path,
+    furnish: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<Connection, StateError> {
     if is_absent(path) {
         let _lock = MendingLock::take(path)?;
         // Another process may have begun it meanwhile.
         if is_absent(path) {
-            begin(path, |_| Ok(()))?;
+            begin(path, furnish)?;
         }
     }
     open_to_write(path)
@@ -58,6 +66,7 @@ pub(super) fn open_checked(path: &Path) -> Result<Connection, StateError> {
 
 /// Opens a `state.db` that is there for reading and writing.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, StateError> {
+    room::keep(path);
     let Opened { mut connection, version } = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if let Ok(file) = std::fs::metadata(path)
         && file.permissions().mode() & 0o077 != 0
@@ -115,7 +124,10 @@ fn closed(path: &Path, source: io::Error) -> StateError {
 
 fn settle_down(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
-    // EXTRA: the folder is synced too when the journal goes, so a commit outlives a power cut.
+    // The journal stays, with its room on the disk: a disk that is full keeps nothing from being written down.
+    connection.pragma_update_and_check(None, "journal_mode", "PERSIST", |_| Ok(()))?;
+    // EXTRA: where another program has the journal removed the folder is synced, too, so a commit outlives a power
+    // cut.
     connection.pragma_update(None, "synchronous", "EXTRA")
 }
 

@@ -20,7 +20,7 @@ use crate::report::plugin::ServiceOutput;
 use crate::report::run_json::instant;
 use crate::report::run_text::counted;
 use crate::report::table::{Align, Table};
-use crate::run::alerts::{Time, write_metrics};
+use crate::run::alerts::{Time, write_metrics, written_elsewhere};
 use crate::run::signals::Signals;
 use crate::verdict::backlog::UNCLAIMED;
 use crate::verdict::notice::Occasion;
@@ -101,7 +101,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     };
     let damage = aside.map(|aside| tell_of_damage(asked, &aside, &outbox)).transpose().map_err(text)?;
     if let Some(channel) = flags.discard {
-        let given_up = outbox.discard(Some(channel)).map_err(text)?;
+        let given_up = outbox.discard(channel).map_err(text)?;
         let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
         return Ok(say(asked, State::Ok, sentence, vec![], out));
     }
@@ -158,18 +158,22 @@ fn tell_of_damage(asked: &Asked<'_>, aside: &Aside, outbox: &Outbox) -> Result<F
     Ok(finding)
 }
 
-/// That a run died cannot be written down: people are told all the same, by this process alone.
+/// That a run died cannot be written down where it belongs: people are told all the same.
 fn tell_at_once(asked: &Asked<'_>, unit: &str, why: &str, time: &Time) -> Result<Vec<Finding>, String> {
-    let memory =
-        Outbox::in_memory(Some(&asked.settings.state_dir.value)).map_err(|error| error.to_string())?;
-    let doubt = super::failed_unit::tell(asked, unit, &memory)?;
-    let sentence = format!(
-        "the alert of a run that left no record could not be written down ({why}): it was tried at once, and what \
-         was not taken then is lost"
-    );
-    let mut findings = vec![Finding::new(State::Critical, sentence)];
+    let folder = &asked.settings.state_dir.value;
+    let outbox = Outbox::beside(folder, asked.now).map_err(|error| error.to_string())?;
+    let (outbox, doubt) = if let Ok(doubt) = super::failed_unit::tell(asked, unit, &outbox) {
+        (outbox, doubt)
+    } else {
+        let memory = Outbox::in_memory(Some(folder)).map_err(|error| error.to_string())?;
+        let doubt = super::failed_unit::tell(asked, unit, &memory)?;
+        (memory, doubt)
+    };
+    let mut findings =
+        vec![written_elsewhere("the alert of a unit that failed", Some(why), &outbox, State::Critical)];
     findings.extend(doubt);
-    let delivery = crate::emit::deliver::deliver(memory, channels::open(asked.settings), None, time);
+    let folder = outbox.is_kept().then_some(folder.as_path());
+    let delivery = crate::emit::deliver::deliver(outbox, channels::open(asked.settings), folder, time);
     findings.extend(delivery.findings());
     findings.extend(taken(&delivery));
     Ok(findings)

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::verdict::State;
 use crate::verdict::notice::{Notice, Occasion};
@@ -104,8 +105,15 @@ pub(in crate::emit::state) fn is_told(text: &str) -> bool {
     serde_json::from_str::<Told>(text).is_ok()
 }
 
-pub(super) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+pub(in crate::emit::state) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+pub(in crate::emit::state) fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    let failed = |error: serde_json::Error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    };
+    serde_json::from_str(text).map_err(failed)
 }
 
 fn unreadable(word: &str) -> rusqlite::Error {
