@@ -219,3 +219,17 @@ fn on_a_full_disk_what_waited_is_told_once_or_not_yet_and_never_with_every_try()
     assert_eq!(slack.requests().len(), 4, "{:#?}", texts(&slack.requests()));
     assert!(stage.pending().is_empty());
 }
+
+#[test]
+fn a_run_that_died_before_this_boot_is_told_although_its_number_is_in_use_again() {
+    let slack = good_slack();
+    let mut stage = Stage::new();
+    stage.slack(&slack);
+    for (pid, id) in [(1, FAILED.to_owned()), (std::process::id(), FAILED.replace('0', "1"))] {
+        fs::write(stage.path("state/lock"), format!("{pid} 2020-11-06T07:00:00Z {id}\n")).unwrap();
+        for _ in 0..2 {
+            stage.plms(UNIT).expect_status(0);
+        }
+    }
+    assert_eq!(words(&slack, "left no record"), 2, "{:#?}", texts(&slack.requests()));
+}

@@ -23,7 +23,7 @@ pub(super) fn tell(asked: &Asked<'_>, unit: &str, outbox: &Outbox) -> Result<Opt
     let result = text("MONITOR_SERVICE_RESULT");
     let failed = text("MONITOR_INVOCATION_ID").filter(|_| result.as_deref() != Some("success"));
     let Some(invocation) = failed else {
-        let Left { runs, doubt } = lock::dead(&asked.settings.state_dir.value);
+        let Left { runs, doubt } = lock::dead(&asked.settings.state_dir.value, asked.now);
         note_deaths(outbox, asked.settings, &runs, &short_host_name(), asked.now)
             .map_err(|error| error.to_string())?;
         return Ok(doubt.map(|why| lock_doubt(&why)));
