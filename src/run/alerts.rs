@@ -202,7 +202,8 @@ pub fn lock_doubt(why: &str) -> Finding {
 /// People should have heard within this time: a network that was away for a while is no alarm.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
 
-/// A finding for every channel that has not been told for too long; for `status`.
+/// A finding for every channel that has not been told for too long, or nobody knows for how long, since a clock was
+/// ahead; for `status`.
 pub fn overdue(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
     let opened = Outbox::open_to_read(&settings.state_dir.value);
     let backlogs = match opened.and_then(|outbox| outbox.counts()) {
@@ -215,9 +216,12 @@ pub fn overdue(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
         }
     };
     let late = backlogs.into_iter().filter_map(|backlog| {
-        let oldest = backlog.oldest_pending.filter(|oldest| now - *oldest > PATIENCE)?;
+        let oldest = backlog.oldest_pending.filter(|oldest| (now - *oldest).abs() > PATIENCE)?;
         let waits = counted(backlog.pending, "alert");
-        let since = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let mut since = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);
+        if oldest > now {
+            since.push_str(", which is still to come: by a clock that was wrong");
+        }
         Some(match backlog.channel.as_str() {
             UNCLAIMED => {
                 format!("nobody has picked up {waits}, the oldest of {since}; does `alert flush` run?")

@@ -233,3 +233,21 @@ fn a_run_that_died_before_this_boot_is_told_although_its_number_is_in_use_again(
     }
     assert_eq!(words(&slack, "left no record"), 2, "{:#?}", texts(&slack.requests()));
 }
+
+/// The clock was a month ahead when the run ended; nobody can say for how long its alert has waited.
+#[test]
+fn an_alert_of_a_time_that_is_still_to_come_is_overdue() {
+    let mut stage = Stage::new();
+    let then = chrono::Utc::now().timestamp() + 30 * 86_400;
+    let mut ahead = stage.command("--deliver spool");
+    finish(ahead.env("LD_PRELOAD", library("clock")).env("TEST_CLOCK", then.to_string())).expect_status(0);
+    // The record of a run of today is fresh; the alert of that run waits still.
+    stage.plms("--deliver off").expect_status(0);
+    let seen = stage.plms("status").expect_status(3);
+    seen.expect_stdout("nobody has picked up 1 alert, the oldest of ")
+        .expect_stdout("which is still to come");
+    let slack = good_slack();
+    stage.slack(&slack);
+    stage.plms("alert flush").expect_status(0);
+    stage.plms("status").expect_status(0);
+}
