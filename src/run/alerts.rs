@@ -215,13 +215,17 @@ pub fn overdue(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
             return vec![Finding::new(State::Unknown, sentence)];
         }
     };
-    let late = backlogs.into_iter().filter_map(|backlog| {
-        let oldest = backlog.oldest_pending.filter(|oldest| (now - *oldest).abs() > PATIENCE)?;
+    let instant = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let late = backlogs.into_iter().filter(|backlog| backlog.pending > 0).filter_map(|backlog| {
+        let since = match backlog.oldest_pending {
+            Some(oldest) if (now - oldest).abs() <= PATIENCE => return None,
+            Some(oldest) if oldest > now => {
+                format!("{}, which is still to come: by a clock that was wrong", instant(oldest))
+            }
+            Some(oldest) => instant(oldest),
+            None => "a time that cannot be read".to_owned(),
+        };
         let waits = counted(backlog.pending, "alert");
-        let mut since = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);
-        if oldest > now {
-            since.push_str(", which is still to come: by a clock that was wrong");
-        }
         Some(match backlog.channel.as_str() {
             UNCLAIMED => {
                 format!("nobody has picked up {waits}, the oldest of {since}; does `alert flush` run?")

@@ -100,7 +100,9 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Opened, StateError> {
         return Err(unreadable("it is not a regular file".into()));
     }
     // Only a file that was read can be damaged: one that is another user's is whole, alerts included.
-    File::open(path).map_err(|source| closed(path, source))?;
+    // SQLite would open for reading what cannot be written, and be at a loss for words later.
+    let writes = mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE);
+    OpenOptions::new().read(true).write(writes).open(path).map_err(|source| closed(path, source))?;
     let failed = |source| explain(path, source);
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -290,9 +292,11 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> StateError {
             StateError::Unreadable { path, why: error.to_string() }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { path },
-        // A file whose header is ours, with tables that are not.
-        _ if is_foreign_schema(&error) => StateError::Unreadable { path, why: foreign_tables() },
-        _ => StateError::Access { path, source: error },
+        // A file whose header is ours, with tables or rows that are not.
+        _ => match foreign(&error) {
+            Some(why) => StateError::Unreadable { path, why },
+            None => StateError::Access { path, source: error },
+        },
     }
 }
 
@@ -300,12 +304,22 @@ fn foreign_tables() -> String {
     format!("its tables are not those of version {VERSION}")
 }
 
-fn is_foreign_schema(error: &rusqlite::Error) -> bool {
+/// What the file has and this program does not know.
+fn foreign(error: &rusqlite::Error) -> Option<String> {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, SqliteFailure,
+    };
+    let tables = |words: &str| format!("{} ({words})", foreign_tables());
     match error {
-        rusqlite::Error::SqlInputError { .. }
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::FromSqlConversionFailure(..) => true,
-        other => other.sqlite_error_code() == Some(ErrorCode::Unknown),
+        SqlInputError { msg, .. } => Some(tables(msg)),
+        SqliteFailure(code, words) if code.code == ErrorCode::Unknown => {
+            Some(tables(words.as_deref().unwrap_or("no more is known")))
+        }
+        FromSqlConversionFailure(_, _, cause) => Some(format!("a row in it cannot be read: {cause}")),
+        IntegralValueOutOfRange(..) | InvalidColumnType(..) => {
+            Some(format!("a row in it cannot be read: {}", error.to_string().to_lowercase()))
+        }
+        _ => None,
     }
 }
 

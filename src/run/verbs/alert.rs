@@ -260,8 +260,9 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
     }
     let headings = ["ALERT", "SINCE", "ENV", "ABOUT", "CHANNEL", "TRIES", "WHY"];
     let mut table = Table::new(&mut *out, &headings.map(|heading| (heading, Align::Left)));
-    for line in lines {
-        let since = line.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    for line in &lines {
+        let since =
+            line.at.map_or_else(|| "not known".into(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
         let about = if line.occasion == Occasion::Died { "a run that died" } else { "a run" };
         let why =
             line.why.as_deref().unwrap_or(if line.channel.is_some() { "not tried yet" } else { NOBODY });
@@ -271,7 +272,7 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
             None => why.to_owned(),
         };
         let (id, tries) = (line.id.to_string(), line.attempts.to_string());
-        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, &why])?;
+        table.row([&id, &since, &line.env, about, channel_word(line), &tries, &why])?;
     }
     table.finish()?;
     Ok(())
@@ -280,14 +281,14 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
 /// Why a notice waits that no channel has taken on.
 const NOBODY: &str = "nobody who holds a channel's settings has looked since";
 
-fn channel_word(channel: Option<ChannelName>) -> &'static str {
-    channel.map_or(UNCLAIMED, ChannelName::word)
+fn channel_word(line: &Pending) -> &str {
+    line.channel.as_deref().unwrap_or(UNCLAIMED)
 }
 
 fn object(line: &Pending) -> serde_json::Value {
-    let channel = channel_word(line.channel);
+    let channel = channel_word(line);
     json!({ "id": line.id, "env": line.env, "db_path": line.db_path, "occasion": line.occasion,
-            "at": instant(line.at), "channel": channel, "attempts": line.attempts, "why": line.why,
+            "at": line.at.map(instant), "channel": channel, "attempts": line.attempts, "why": line.why,
             "not_before": line.not_before.map(instant) })
 }
 

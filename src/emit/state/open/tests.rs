@@ -102,6 +102,7 @@ fn a_migration_that_cannot_end_leaves_version_1() {
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE channels (foreign_one)").unwrap();
     let error = open_to_write(&path).unwrap_err();
     assert!(matches!(error, StateError::Unreadable { .. }), "{error}");
+    assert!(error.to_string().contains("table channels already exists"), "{error}");
     assert_eq!(version(&folder), 1);
     let tables = tables(&Connection::open(&path).unwrap()).unwrap();
     assert!(!tables.iter().any(|(table, _)| table == "notices"), "{tables:?}");

@@ -77,10 +77,10 @@ pub struct Pending {
     pub db_path: String,
     /// What gave the occasion.
     pub occasion: Occasion,
-    /// When the run ended, or when it was found to have died.
-    pub at: DateTime<Utc>,
-    /// For whom it waits; `None` where no channel has taken it on.
-    pub channel: Option<ChannelName>,
+    /// When the run ended, or when it was found to have died; `None` where that cannot be read.
+    pub at: Option<DateTime<Utc>>,
+    /// For whom it waits, in a word, which may be a newer program's; `None` where no channel has taken it on.
+    pub channel: Option<String>,
     /// Attempts that failed.
     pub attempts: u32,
     /// Why the last one failed.

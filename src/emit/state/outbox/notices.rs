@@ -47,22 +47,25 @@ impl Head {
         })
     }
 
-    pub fn at(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.at_us).unwrap_or_default()
+    /// `None` where the number is that of no time.
+    pub fn at(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.at_us)
     }
 
     /// What there is to tell where the text is lost: that there was something.
     pub fn lost(&self) -> Notice {
+        let of_when = if self.at().is_some() { "" } else { ", and so was when" };
         Notice {
             occasion: self.occasion,
             env: self.env.clone(),
             db_path: self.db_path.clone(),
             host: String::new(),
             invocation_id: self.invocation_id.clone(),
-            at: self.at(),
+            at: self.at().unwrap_or_default(),
             state: State::Unknown,
-            sentence: "what this alert said was lost with a damaged state file; look at the log of that run"
-                .into(),
+            sentence: format!(
+                "what this alert said was lost with a damaged state file{of_when}; look at the log of that run"
+            ),
             matters: Vec::new(),
             findings: Vec::new(),
             log: None,

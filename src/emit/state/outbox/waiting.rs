@@ -7,7 +7,6 @@ use rusqlite::{Connection, Row};
 
 use super::Pending;
 use super::notices::Head;
-use crate::emit::channels::ChannelName;
 use crate::verdict::backlog::{Backlog, UNCLAIMED};
 
 /// Everything that somebody has still to be told, with the channel it waits for: what a channel has taken
@@ -48,7 +47,7 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Pending> {
         env: head.env,
         db_path: head.db_path,
         occasion: head.occasion,
-        channel: channel.and_then(|word| ChannelName::ALL.into_iter().find(|name| name.word() == word)),
+        channel,
         attempts: row.get(7)?,
         why: row.get(8)?,
         not_before: not_before.and_then(DateTime::from_timestamp_micros),
