@@ -338,19 +338,6 @@ fn a_settled_body_is_forgotten_after_30_days_and_a_pending_one_never() {
 }
 
 #[test]
-fn a_body_that_cannot_be_read_says_so_and_does_not_stand_in_the_way() {
-    let Place { folder: _folder, outbox } = place();
-    let id = outbox.put_night(1);
-    outbox.put_night(2);
-    outbox.connection.execute("UPDATE notices SET body = '{\"occasion\":' WHERE id = ?", [id]).unwrap();
-    outbox.claim(Slack, day(2)).unwrap();
-    let lost = outbox.next(Slack, 0).unwrap().unwrap().notice;
-    assert_eq!((lost.occasion, lost.state, lost.at), (Occasion::Run, State::Unknown, day(1)));
-    assert!(lost.sentence.contains("was lost") && lost.invocation_id == night(1).invocation_id);
-    assert_eq!(outbox.next(Slack, id).unwrap().unwrap().notice, night(2));
-}
-
-#[test]
 fn without_a_folder_alerts_are_tried_all_the_same_and_what_was_told_is_known() {
     let Place { folder, outbox } = place();
     let id = outbox.put_night(1);

@@ -48,3 +48,16 @@ fn a_word_that_is_not_known_is_in_the_error() {
         assert!(error.contains("a row in it cannot be read") && error.contains(says), "{change}: {error}");
     }
 }
+
+#[test]
+fn a_body_that_cannot_be_read_says_so_and_does_not_stand_in_the_way() {
+    let Place { folder: _folder, outbox } = place();
+    let id = outbox.put_night(1);
+    outbox.put_night(2);
+    outbox.connection.execute("UPDATE notices SET body = '{\"occasion\":' WHERE id = ?", [id]).unwrap();
+    outbox.claim(Slack, day(2)).unwrap();
+    let lost = outbox.next(Slack, 0).unwrap().unwrap().notice;
+    assert_eq!((lost.occasion, lost.state, lost.at), (Occasion::Run, State::Unknown, day(1)));
+    assert!(lost.sentence.contains("was lost") && lost.invocation_id == night(1).invocation_id);
+    assert_eq!(outbox.next(Slack, id).unwrap().unwrap().notice, night(2));
+}
