@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 
-use super::owner;
+use super::{alive, owner};
 use crate::plain::plain;
 
 /// The lock of a state folder; dropped, it is free again. The file stays: deleting it would let two
@@ -147,7 +145,7 @@ impl RunLock {
 /// Runs of this machine that left their line and whose process is gone. Takes no lock, because a run that
 /// begins meanwhile would be refused for it.
 #[must_use]
-pub fn dead(state_folder: &Path) -> Left {
+pub fn dead(state_folder: &Path, now: DateTime<Utc>) -> Left {
     let path = state_folder.join("lock");
     let opened = OpenOptions::new()
         .read(true)
@@ -158,14 +156,8 @@ pub fn dead(state_folder: &Path) -> Left {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Left::default(),
         Err(error) => Left { runs: vec![], doubt: Some(format!("{}: {}", path.display(), plain(&error))) },
     };
-    left.runs.retain(|run| is_gone(run.pid));
+    left.runs.retain(|run| alive::is_gone(run.pid, run.since, now));
     left
-}
-
-/// A process id that is in use again counts as the run's: the next run tells of that one.
-fn is_gone(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 /// Opens a lock file, and makes it if need be; nobody else may even read it, as who can read it can hold it.
@@ -304,12 +296,13 @@ mod tests {
     #[test]
     fn a_dead_run_is_known_without_the_lock_and_one_at_work_is_not_taken_for_dead() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(dead(folder.path()), Left::default());
+        let now = at(MORN) + chrono::TimeDelta::seconds(1);
+        assert_eq!(dead(folder.path(), now), Left::default());
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         drop(take(&folder, child.id(), EVE, "a1"));
         let at_work = take(&folder, std::process::id(), MORN, "b2");
-        let dead = dead(folder.path());
+        let dead = dead(folder.path(), now);
         assert_eq!((dead.runs, dead.doubt), (vec![died(child.id(), EVE, Some("a1"))], None));
         at_work.ended();
     }

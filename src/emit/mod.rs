@@ -1,5 +1,6 @@
 //! Where does a report go? Everything that is written, and the rules by which nothing good is lost.
 
+mod alive;
 pub mod channels;
 pub mod deliver;
 pub mod lock;

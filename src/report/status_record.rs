@@ -21,6 +21,9 @@ pub struct StatusRecord {
     pub env: String,
     /// The registry; hostile text.
     pub db_path: String,
+    /// The run; empty where another program wrote the file.
+    #[serde(default)]
+    pub invocation_id: String,
     /// Stopped before its end.
     pub incomplete: bool,
     /// By invariant id.

@@ -14,8 +14,8 @@ use crate::emit::channels;
 use crate::emit::deliver::deliver;
 use crate::emit::lock::Unfinished;
 use crate::emit::run::Outputs;
-use crate::emit::state::StateError;
 use crate::emit::state::outbox::Outbox;
+use crate::emit::state::{StateError, Trace};
 use crate::emit::textfile;
 use crate::plain::plain;
 use crate::report;
@@ -73,17 +73,16 @@ pub fn deliver_run(
     let opened = match outputs.notice {
         Some(_) => Outbox::open(folder, time.start).map(|(outbox, aside)| {
             findings.extend(aside.map(|aside| aside.finding()));
-            (outbox, Some(folder.as_path()))
+            outbox
         }),
-        None => without_state(folder, report, outputs, host).map(|outbox| (outbox, None)),
+        None => without_state(folder, report, outputs, host),
     };
     match opened {
-        Ok((outbox, folder)) => {
-            if folder.is_none() {
-                let sentence = "the alert of this run could not be written down: it was tried at once, and \
-                                what was not taken then is lost";
-                findings.push(Finding::new(State::Unknown, sentence));
+        Ok(outbox) => {
+            if outputs.notice.is_none() {
+                findings.push(written_elsewhere(THIS_RUN, None, &outbox, State::Unknown));
             }
+            let folder = outbox.is_kept().then_some(folder.as_path());
             findings.extend(deliver(outbox, channels, folder, time).findings());
         }
         Err(error) => {
@@ -94,6 +93,17 @@ pub fn deliver_run(
     findings
 }
 
+const THIS_RUN: &str = "the alert of this run";
+
+/// Leaves to whoever delivers what could not be written into the outbox; what there is to say of that.
+pub fn leave_for_delivery(settings: &Settings, report: &Report, outputs: &Outputs, host: &str) -> Finding {
+    match without_state(&settings.state_dir.value, report, outputs, host) {
+        Ok(outbox) if outbox.is_kept() => written_elsewhere(THIS_RUN, None, &outbox, State::Unknown),
+        Ok(_) => Finding::new(State::Unknown, format!("{THIS_RUN} could not be written down anywhere")),
+        Err(error) => Finding::new(State::Unknown, format!("{THIS_RUN} could not be written down: {error}")),
+    }
+}
+
 /// Where the state cannot be written, people are told all the same.
 fn without_state(
     folder: &Path,
@@ -101,9 +111,31 @@ fn without_state(
     outputs: &Outputs,
     host: &str,
 ) -> Result<Outbox, StateError> {
-    let outbox = Outbox::in_memory(Some(folder))?;
-    outbox.put(&report::notice::compose(report, &outputs.streaks, host, outputs.log.as_deref()))?;
-    Ok(outbox)
+    let notice = report::notice::compose(report, &outputs.streaks, host, outputs.log.as_deref());
+    let outbox = Outbox::beside(folder, report.finish)?;
+    if outbox.put(&notice).is_ok() {
+        return Ok(outbox);
+    }
+    let memory = Outbox::in_memory(Some(folder))?;
+    memory.put(&notice)?;
+    Ok(memory)
+}
+
+/// That an alert is not in `state.db`, for people to mend that.
+#[must_use]
+pub fn written_elsewhere(alert: &str, why: Option<&str>, outbox: &Outbox, state: State) -> Finding {
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    let sentence = if outbox.is_kept() {
+        format!(
+            "{alert} could not be written into state.db{why}: it is kept in apart.db beside it until that can be \
+             used again"
+        )
+    } else {
+        format!(
+            "{alert} could not be written down{why}: it was tried at once, and what was not taken then is lost"
+        )
+    };
+    Finding::new(state, sentence)
 }
 
 /// What waits, for the metrics; a finding where they could not be written.
@@ -138,17 +170,21 @@ pub fn note_deaths(
 ) -> Result<(), StateError> {
     let db_path = settings.registry().display().to_string();
     for run in unfinished {
-        if outbox.knows(run)? {
-            continue;
-        }
+        let left = match outbox.knows(run)? {
+            Trace::Left => continue,
+            Trace::Missing => "a check died and left no record".to_owned(),
+            Trace::NotKnown(why) => {
+                format!("a check died, and whether it left a record is not known ({why})")
+            }
+        };
         let since = run.since.to_rfc3339_opts(SecondsFormat::Secs, true);
         // The start stands for the id where an older program left none.
         let invocation_id = run.invocation_id.as_deref().unwrap_or(&since);
         let env = &settings.env_name.value;
         let subject = Subject { env, db_path: &db_path, host, invocation_id };
         let sentence = format!(
-            "{env}: a check died and left no record: process {}, begun at {since}; was it killed, or short of \
-             memory? see the journal, or cron's log, of that time",
+            "{env}: {left}: process {}, begun at {since}; was it killed, or short of memory? see the journal, or \
+             cron's log, of that time",
             run.pid
         );
         outbox.put(&report::notice::died(&subject, &sentence, now))?;
@@ -166,7 +202,8 @@ pub fn lock_doubt(why: &str) -> Finding {
 /// People should have heard within this time: a network that was away for a while is no alarm.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
 
-/// A finding for every channel that has not been told for too long; for `status`.
+/// A finding for every channel that has not been told for too long, or nobody knows for how long, since a clock was
+/// ahead; for `status`.
 pub fn overdue(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
     let opened = Outbox::open_to_read(&settings.state_dir.value);
     let backlogs = match opened.and_then(|outbox| outbox.counts()) {
@@ -178,10 +215,17 @@ pub fn overdue(settings: &Settings, now: DateTime<Utc>) -> Vec<Finding> {
             return vec![Finding::new(State::Unknown, sentence)];
         }
     };
-    let late = backlogs.into_iter().filter_map(|backlog| {
-        let oldest = backlog.oldest_pending.filter(|oldest| now - *oldest > PATIENCE)?;
+    let instant = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let late = backlogs.into_iter().filter(|backlog| backlog.pending > 0).filter_map(|backlog| {
+        let since = match backlog.oldest_pending {
+            Some(oldest) if (now - oldest).abs() <= PATIENCE => return None,
+            Some(oldest) if oldest > now => {
+                format!("{}, which is still to come: by a clock that was wrong", instant(oldest))
+            }
+            Some(oldest) => instant(oldest),
+            None => "a time that cannot be read".to_owned(),
+        };
         let waits = counted(backlog.pending, "alert");
-        let since = oldest.to_rfc3339_opts(SecondsFormat::Secs, true);
         Some(match backlog.channel.as_str() {
             UNCLAIMED => {
                 format!("nobody has picked up {waits}, the oldest of {since}; does `alert flush` run?")

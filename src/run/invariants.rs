@@ -138,7 +138,12 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
             alerts::deliver_run(asked.settings, &report, &written.outputs, &host, &time)
         }
         // Who delivers may be dead: what waits is counted by whoever adds to it.
-        Deliver::Spool => alerts::write_metrics(asked.settings).into_iter().collect(),
+        Deliver::Spool => {
+            let is_kept = written.outputs.notice.is_some();
+            let left = (!is_kept)
+                .then(|| alerts::leave_for_delivery(asked.settings, &report, &written.outputs, &host));
+            left.into_iter().chain(alerts::write_metrics(asked.settings)).collect()
+        }
         Deliver::Off => vec![],
     };
     written.add(&mut report, findings);

@@ -135,3 +135,17 @@ fn fault_16_a_mending_killed_at_any_step_loses_nothing() {
     drop(state);
     kill_each_flush(&mut stage, "mending in alert flush", &["FAIL @", "OK (recovered) @"], true);
 }
+
+/// What waits beside a `state.db` that was locked is taken into it, whenever that is cut short.
+#[test]
+fn fault_14_taking_in_what_waited_beside_the_state_killed_at_any_step_loses_nothing() {
+    let mut stage = Stage::in_memory();
+    nights(&stage, &[1]);
+    stage.violate(0);
+    let state = rusqlite::Connection::open(stage.path("state/state.db")).unwrap();
+    state.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    stage.plms("--deliver spool").expect_status(3);
+    drop(state);
+    assert!(stage.path("state/apart.db").exists());
+    kill_each_flush(&mut stage, "taking in", &["FAIL @", "FAIL (could not check) @"], false);
+}

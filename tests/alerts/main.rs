@@ -18,6 +18,7 @@ mod fault_server;
 mod budget;
 mod crash;
 mod faults;
+mod hardship;
 mod secrets;
 mod stage;
 mod telling;

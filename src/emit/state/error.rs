@@ -29,6 +29,17 @@ pub enum StateError {
         /// What is wrong with it.
         why: String,
     },
+    /// The file cannot be opened, or not be made private: nobody knows whether anything is wrong with it, so it
+    /// stays where it is.
+    #[error("cannot open the state file {}: {}; {}", path.display(), plain(source), remedy(source, *owner))]
+    Closed {
+        /// The `state.db`.
+        path: PathBuf,
+        /// What stood in the way.
+        source: std::io::Error,
+        /// The user to whom it belongs, where that can be seen.
+        owner: Option<u32>,
+    },
     /// The file is of no use and cannot be put out of the way either.
     #[error("cannot set aside the unreadable state {}: {}; rename it by hand", path.display(), plain(source))]
     SetAside {
@@ -59,4 +70,17 @@ pub enum StateError {
         /// What stood in the way.
         source: rusqlite::Error,
     },
+}
+
+fn remedy(source: &std::io::Error, owner: Option<u32>) -> String {
+    let user = rustix::process::geteuid().as_raw();
+    match (source.kind(), owner) {
+        (std::io::ErrorKind::PermissionDenied, Some(owner)) if owner != user => {
+            format!("it belongs to user {owner}: chown it to {user}, or run as {owner}")
+        }
+        (std::io::ErrorKind::PermissionDenied, _) => {
+            format!("give user {user} the right to read and write it")
+        }
+        _ => "it was left as it is; look at it, and at the journal of the kernel".to_owned(),
+    }
 }

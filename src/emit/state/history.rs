@@ -101,11 +101,11 @@ pub(super) fn read(db: &Connection, env: &str, db_path: &str, limit: usize) -> r
 
 fn run(row: &Row<'_>) -> rusqlite::Result<(i64, RunRecord)> {
     let summary = Summary {
-        total: size(row, 7)?,
-        passed: size(row, 8)?,
-        failed: size(row, 9)?,
-        error: size(row, 10)?,
-        skipped: size(row, 11)?,
+        total: count(row, 7)?,
+        passed: count(row, 8)?,
+        failed: count(row, 9)?,
+        error: count(row, 10)?,
+        skipped: count(row, 11)?,
         violations: count(row, 12)?,
     };
     let record = RunRecord {
@@ -159,16 +159,12 @@ fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Utc>> {
 
 fn known_count(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
     let number: Option<i64> = row.get(column)?;
-    let outside = |n| rusqlite::Error::IntegralValueOutOfRange(column, n);
-    number.map(|n| u64::try_from(n).map_err(|_| outside(n))).transpose()
+    number.map(|_| count(row, column)).transpose()
 }
 
-fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(known_count(row, column)?.unwrap_or(0))
-}
-
-fn size(row: &Row<'_>, column: usize) -> rusqlite::Result<usize> {
-    Ok(usize::try_from(count(row, column)?).unwrap_or(usize::MAX))
+fn count<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let number: i64 = row.get(column)?;
+    T::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
 fn word<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {

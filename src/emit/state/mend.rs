@@ -10,7 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::open::{self, BUSY, with_suffix};
-use super::{StateError, salvage};
+use super::{StateError, apart, salvage};
 use crate::verdict::{Finding, State};
 
 /// A state file that was put out of the way, for the finding that names it.
@@ -38,17 +38,27 @@ impl Aside {
 
 /// Held by the one process that makes or mends the `state.db` of a folder: two at once would put each
 /// other's fresh file aside. It is a lock on the folder itself, so that no further file lies in there.
+#[derive(Debug)]
 pub(super) struct MendingLock {
     _folder: File,
 }
 
 impl MendingLock {
     pub(super) fn take(path: &Path) -> Result<Self, StateError> {
+        Self::wait(path, File::try_lock)
+    }
+
+    /// Beside others who only want that nobody puts a file out of the way.
+    pub(super) fn share(path: &Path) -> Result<Self, StateError> {
+        Self::wait(path, File::try_lock_shared)
+    }
+
+    fn wait(path: &Path, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, StateError> {
         let failed = |source| StateError::Create { path: path.to_path_buf(), source };
         let folder = File::open(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         let asked = Instant::now();
         loop {
-            match folder.try_lock() {
+            match lock(&folder) {
                 Ok(()) => return Ok(Self { _folder: folder }),
                 Err(TryLockError::WouldBlock) if asked.elapsed() < BUSY => {
                     std::thread::sleep(std::time::Duration::from_millis(10));
@@ -105,10 +115,11 @@ pub(super) fn forget(db: &Connection) -> rusqlite::Result<()> {
 /// A name for the useless file that no other has.
 fn free_name(path: &Path, now: DateTime<Utc>) -> Result<String, StateError> {
     let time = now.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
     (1..100)
         .map(|n| match n {
-            1 => format!("state.db.set-aside-{time}"),
-            _ => format!("state.db.set-aside-{time}-{n}"),
+            1 => format!("{file}.set-aside-{time}"),
+            _ => format!("{file}.set-aside-{time}-{n}"),
         })
         .find(|name| std::fs::symlink_metadata(path.with_file_name(name)).is_err())
         .ok_or_else(|| StateError::SetAside {
@@ -128,7 +139,13 @@ fn set_aside(path: &Path, aside: &Path) -> Result<(), StateError> {
     }
     for suffix in ["-journal", "-wal", "-shm"] {
         // Beside the fresh file they would be taken for its own.
-        match std::fs::rename(with_suffix(path, suffix), with_suffix(aside, suffix)) {
+        let left = with_suffix(path, suffix);
+        let moved = if suffix == "-journal" && !apart::is_changing(path) {
+            std::fs::remove_file(left)
+        } else {
+            std::fs::rename(left, with_suffix(aside, suffix))
+        };
+        match moved {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! What do earlier runs say, and what has still to be told? `state.db` in the state folder: runs, what each
 //! invariant came to in them, incidents from first failure to recovery, and the outbox.
 
+mod apart;
 mod error;
 mod folder;
 mod history;
@@ -8,18 +9,20 @@ mod mend;
 mod open;
 pub mod outbox;
 mod record;
+mod room;
 mod salvage;
 
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::verdict::State;
 use crate::verdict::invariants::Report;
 use crate::verdict::notice::Notice;
 use crate::verdict::streaks::Streaks;
 
+pub use apart::Trace;
 pub use error::StateError;
 pub use folder::{EnterError, StateFolder};
 pub use history::{EvaluationRecord, History, Incident, RunRecord};
@@ -75,9 +78,9 @@ impl StateDb {
         now: DateTime<Utc>,
     ) -> Result<Recorded, StateError> {
         let attempt = || {
-            let mut connection = open::open_checked(&self.path)?;
+            let connection = apart::open_with(&self.path, now)?;
             let aside = mend::untold(&self.path, &connection).map_err(|e| explain(&self.path, e))?;
-            let recorded = record::record(&mut connection, report, &compose, now);
+            let recorded = record::record(&connection, report, &compose, now);
             Ok(Recorded { aside, ..recorded.map_err(|e| explain(&self.path, e))? })
         };
         match attempt() {
@@ -102,8 +105,8 @@ impl StateDb {
         report: &Report,
         compose: impl Fn(&Streaks) -> Option<Notice>,
     ) -> Result<(), StateError> {
-        let mut connection = open::open_or_begin(&self.path)?;
-        let restated = record::restate(&mut connection, recorded, report, &compose);
+        let connection = open::open_or_begin(&self.path)?;
+        let restated = record::restate(&connection, recorded, report, &compose);
         (recorded.streaks, recorded.notice) = restated.map_err(|e| explain(&self.path, e))?;
         recorded.aside = None;
         Ok(())
@@ -115,8 +118,8 @@ impl StateDb {
     ///
     /// The file stays as it was.
     pub fn lift(&self, recorded: &mut Recorded, report: &Report) -> Result<(), StateError> {
-        let mut connection = open::open_or_begin(&self.path)?;
-        let lifted = record::lift(&mut connection, recorded, report);
+        let connection = open::open_or_begin(&self.path)?;
+        let lifted = record::lift(&connection, recorded, report);
         recorded.streaks = lifted.map_err(|e| explain(&self.path, e))?;
         Ok(())
     }
@@ -137,12 +140,13 @@ fn state_of(word: &str) -> Option<State> {
     [State::Ok, State::Unknown, State::Warning, State::Critical].into_iter().find(|s| s.key() == word)
 }
 
-/// All of the work or, where any of it fails, nothing.
+/// All of the work, on disk when this returns, or nothing.
 fn in_transaction<T>(
-    connection: &mut Connection,
+    connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // At once for writing: a transaction that begins by reading cannot wait for its turn.
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(done)

@@ -3,18 +3,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::StateError;
 use super::mend::MendingLock;
 use super::outbox::notices;
+use super::{StateError, room};
 use crate::emit::owner;
-use crate::plain::plain;
 
 /// How long a person who looks into `state.db` may keep a run waiting.
 pub(super) const BUSY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
@@ -39,11 +38,19 @@ pub(super) struct Opened {
 
 /// Opens `state.db` for reading and writing; begins it where there is none.
 pub(super) fn open_or_begin(path: &Path) -> Result<Connection, StateError> {
+    open_or_begin_with(path, |_| Ok(()))
+}
+
+/// As [`open_or_begin`]; `furnish` says what one that is begun holds.
+pub(super) fn open_or_begin_with(
+    path: &Path,
+    furnish: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<Connection, StateError> {
     if is_absent(path) {
         let _lock = MendingLock::take(path)?;
         // Another process may have begun it meanwhile.
         if is_absent(path) {
-            begin(path, |_| Ok(()))?;
+            begin(path, furnish)?;
         }
     }
     open_to_write(path)
@@ -59,13 +66,13 @@ pub(super) fn open_checked(path: &Path) -> Result<Connection, StateError> {
 
 /// Opens a `state.db` that is there for reading and writing.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, StateError> {
+    room::keep(path);
     let Opened { mut connection, version } = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     if let Ok(file) = std::fs::metadata(path)
         && file.permissions().mode() & 0o077 != 0
     {
         let private = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(path, private)
-            .map_err(|source| StateError::Create { path: path.to_path_buf(), source })?;
+        std::fs::set_permissions(path, private).map_err(|source| closed(path, source))?;
     }
     if version < VERSION {
         migrate(&mut connection).map_err(|source| explain(path, source))?;
@@ -88,11 +95,14 @@ pub(super) fn is_absent(path: &Path) -> bool {
 fn open(path: &Path, mode: OpenFlags) -> Result<Opened, StateError> {
     let unreadable = |why: String| StateError::Unreadable { path: path.to_path_buf(), why };
     // A link or a FIFO in its place: SQLite would write through the one and hang on the other.
-    let seen = std::fs::symlink_metadata(path).map_err(|e| unreadable(plain(&e)))?;
+    let seen = std::fs::symlink_metadata(path).map_err(|source| closed(path, source))?;
     if !seen.is_file() {
         return Err(unreadable("it is not a regular file".into()));
     }
-    File::open(path).map_err(|e| unreadable(plain(&e)))?;
+    // Only a file that was read can be damaged: one that is another user's is whole, alerts included.
+    // SQLite would open for reading what cannot be written, and be at a loss for words later.
+    let writes = mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE);
+    OpenOptions::new().read(true).write(writes).open(path).map_err(|source| closed(path, source))?;
     let failed = |source| explain(path, source);
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -109,9 +119,17 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Opened, StateError> {
     }
 }
 
+fn closed(path: &Path, source: io::Error) -> StateError {
+    let owner = std::fs::symlink_metadata(path).map(|seen| seen.uid()).ok();
+    StateError::Closed { path: path.to_path_buf(), source, owner }
+}
+
 fn settle_down(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
-    // EXTRA: the folder is synced too when the journal goes, so a commit outlives a power cut.
+    // The journal stays, with its room on the disk: a disk that is full keeps nothing from being written down.
+    connection.pragma_update_and_check(None, "journal_mode", "PERSIST", |_| Ok(()))?;
+    // EXTRA: where another program has the journal removed the folder is synced, too, so a commit outlives a power
+    // cut.
     connection.pragma_update(None, "synchronous", "EXTRA")
 }
 
@@ -274,9 +292,11 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> StateError {
             StateError::Unreadable { path, why: error.to_string() }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { path },
-        // A file whose header is ours, with tables that are not.
-        _ if is_foreign_schema(&error) => StateError::Unreadable { path, why: foreign_tables() },
-        _ => StateError::Access { path, source: error },
+        // A file whose header is ours, with tables or rows that are not.
+        _ => match foreign(&error) {
+            Some(why) => StateError::Unreadable { path, why },
+            None => StateError::Access { path, source: error },
+        },
     }
 }
 
@@ -284,12 +304,22 @@ fn foreign_tables() -> String {
     format!("its tables are not those of version {VERSION}")
 }
 
-fn is_foreign_schema(error: &rusqlite::Error) -> bool {
+/// What the file has and this program does not know.
+fn foreign(error: &rusqlite::Error) -> Option<String> {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, SqliteFailure,
+    };
+    let tables = |words: &str| format!("{} ({words})", foreign_tables());
     match error {
-        rusqlite::Error::SqlInputError { .. }
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::FromSqlConversionFailure(..) => true,
-        other => other.sqlite_error_code() == Some(ErrorCode::Unknown),
+        SqlInputError { msg, .. } => Some(tables(msg)),
+        SqliteFailure(code, words) if code.code == ErrorCode::Unknown => {
+            Some(tables(words.as_deref().unwrap_or("no more is known")))
+        }
+        FromSqlConversionFailure(_, _, cause) => Some(format!("a row in it cannot be read: {cause}")),
+        IntegralValueOutOfRange(..) | InvalidColumnType(..) => {
+            Some(format!("a row in it cannot be read: {}", error.to_string().to_lowercase()))
+        }
+        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::verdict::streaks::{Streak, Streaks, Turn};
 
 /// Writes the run, moves incidents, forgets what is too old, and puts what there is to tell into the outbox.
 pub(super) fn record(
-    connection: &mut Connection,
+    connection: &Connection,
     report: &Report,
     compose: impl Fn(&Streaks) -> Option<Notice>,
     now: DateTime<Utc>,
@@ -114,7 +114,7 @@ fn forget_old(db: &Connection, now: DateTime<Utc>) -> rusqlite::Result<()> {
 
 /// Gives a recorded run the state that it has in the end, and its notice what there is to tell then.
 pub(super) fn restate(
-    connection: &mut Connection,
+    connection: &Connection,
     recorded: &Recorded,
     report: &Report,
     compose: impl Fn(&Streaks) -> Option<Notice>,
@@ -131,7 +131,7 @@ pub(super) fn restate(
 
 /// Gives a recorded run the state that it has in the end.
 pub(super) fn lift(
-    connection: &mut Connection,
+    connection: &Connection,
     recorded: &Recorded,
     report: &Report,
 ) -> rusqlite::Result<Streaks> {

@@ -159,10 +159,12 @@ fn a_clock_set_back_makes_the_time_to_fix_unknown() {
 }
 
 #[test]
-fn the_file_is_private_and_nothing_else_stays_in_the_folder() {
+fn the_file_and_its_journal_are_private_and_nothing_else_stays_in_the_folder() {
     let place = place();
     place.record(&clean());
-    assert_eq!(place.names(), ["state.db"]);
+    assert_eq!(place.names(), ["state.db", "state.db-journal"]);
+    let journal = place.folder.path().join("state.db-journal");
+    assert_eq!(std::fs::metadata(journal).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(place.db.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
     place.record(&clean());
     assert_eq!(std::fs::metadata(place.db.path()).unwrap().permissions().mode() & 0o777, 0o600);
@@ -254,7 +256,7 @@ fn what_a_crash_left_of_a_first_run_does_not_stand_in_the_way() {
     let place = place();
     std::fs::write(place.folder.path().join("state.db.new"), "half").unwrap();
     place.record(&clean());
-    assert_eq!(place.names(), ["state.db"]);
+    assert_eq!(place.names(), ["state.db", "state.db-journal"]);
 }
 
 #[test]
@@ -266,7 +268,7 @@ fn a_file_that_somebody_locks_is_an_error_and_is_not_set_aside() {
     let error = place.db.record(&clean(), |_| None, clean().finish).unwrap_err();
     assert!(matches!(error, StateError::Busy { .. }), "{error}");
     drop(other);
-    assert_eq!(place.names(), ["state.db"]);
+    assert_eq!(place.names(), ["state.db", "state.db-journal"]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::report::plugin::ServiceOutput;
 use crate::report::run_json::instant;
 use crate::report::run_text::counted;
 use crate::report::table::{Align, Table};
-use crate::run::alerts::{Time, write_metrics};
+use crate::run::alerts::{Time, write_metrics, written_elsewhere};
 use crate::run::signals::Signals;
 use crate::verdict::backlog::UNCLAIMED;
 use crate::verdict::notice::Occasion;
@@ -101,7 +101,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     };
     let damage = aside.map(|aside| tell_of_damage(asked, &aside, &outbox)).transpose().map_err(text)?;
     if let Some(channel) = flags.discard {
-        let given_up = outbox.discard(Some(channel)).map_err(text)?;
+        let given_up = outbox.discard(channel).map_err(text)?;
         let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
         return Ok(say(asked, State::Ok, sentence, vec![], out));
     }
@@ -158,18 +158,22 @@ fn tell_of_damage(asked: &Asked<'_>, aside: &Aside, outbox: &Outbox) -> Result<F
     Ok(finding)
 }
 
-/// That a run died cannot be written down: people are told all the same, by this process alone.
+/// That a run died cannot be written down where it belongs: people are told all the same.
 fn tell_at_once(asked: &Asked<'_>, unit: &str, why: &str, time: &Time) -> Result<Vec<Finding>, String> {
-    let memory =
-        Outbox::in_memory(Some(&asked.settings.state_dir.value)).map_err(|error| error.to_string())?;
-    let doubt = super::failed_unit::tell(asked, unit, &memory)?;
-    let sentence = format!(
-        "the alert of a run that left no record could not be written down ({why}): it was tried at once, and what \
-         was not taken then is lost"
-    );
-    let mut findings = vec![Finding::new(State::Critical, sentence)];
+    let folder = &asked.settings.state_dir.value;
+    let outbox = Outbox::beside(folder, asked.now).map_err(|error| error.to_string())?;
+    let (outbox, doubt) = if let Ok(doubt) = super::failed_unit::tell(asked, unit, &outbox) {
+        (outbox, doubt)
+    } else {
+        let memory = Outbox::in_memory(Some(folder)).map_err(|error| error.to_string())?;
+        let doubt = super::failed_unit::tell(asked, unit, &memory)?;
+        (memory, doubt)
+    };
+    let mut findings =
+        vec![written_elsewhere("the alert of a unit that failed", Some(why), &outbox, State::Critical)];
     findings.extend(doubt);
-    let delivery = crate::emit::deliver::deliver(memory, channels::open(asked.settings), None, time);
+    let folder = outbox.is_kept().then_some(folder.as_path());
+    let delivery = crate::emit::deliver::deliver(outbox, channels::open(asked.settings), folder, time);
     findings.extend(delivery.findings());
     findings.extend(taken(&delivery));
     Ok(findings)
@@ -256,8 +260,9 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
     }
     let headings = ["ALERT", "SINCE", "ENV", "ABOUT", "CHANNEL", "TRIES", "WHY"];
     let mut table = Table::new(&mut *out, &headings.map(|heading| (heading, Align::Left)));
-    for line in lines {
-        let since = line.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    for line in &lines {
+        let since =
+            line.at.map_or_else(|| "not known".into(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
         let about = if line.occasion == Occasion::Died { "a run that died" } else { "a run" };
         let why =
             line.why.as_deref().unwrap_or(if line.channel.is_some() { "not tried yet" } else { NOBODY });
@@ -267,7 +272,7 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
             None => why.to_owned(),
         };
         let (id, tries) = (line.id.to_string(), line.attempts.to_string());
-        table.row([&id, &since, &line.env, about, channel_word(line.channel), &tries, &why])?;
+        table.row([&id, &since, &line.env, about, channel_word(line), &tries, &why])?;
     }
     table.finish()?;
     Ok(())
@@ -276,14 +281,14 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
 /// Why a notice waits that no channel has taken on.
 const NOBODY: &str = "nobody who holds a channel's settings has looked since";
 
-fn channel_word(channel: Option<ChannelName>) -> &'static str {
-    channel.map_or(UNCLAIMED, ChannelName::word)
+fn channel_word(line: &Pending) -> &str {
+    line.channel.as_deref().unwrap_or(UNCLAIMED)
 }
 
 fn object(line: &Pending) -> serde_json::Value {
-    let channel = channel_word(line.channel);
+    let channel = channel_word(line);
     json!({ "id": line.id, "env": line.env, "db_path": line.db_path, "occasion": line.occasion,
-            "at": instant(line.at), "channel": channel, "attempts": line.attempts, "why": line.why,
+            "at": line.at.map(instant), "channel": channel, "attempts": line.attempts, "why": line.why,
             "not_before": line.not_before.map(instant) })
 }
 

@@ -3,9 +3,9 @@
 use super::*;
 use crate::emit::channels::ChannelName::Slack;
 use crate::emit::lock::Unfinished;
-use crate::emit::state::StateDb;
 use crate::emit::state::outbox::Outbox;
 use crate::emit::state::outbox::tests::day;
+use crate::emit::state::{StateDb, Trace};
 use crate::report::fixture::{at, clean};
 use crate::verdict::State;
 
@@ -46,7 +46,7 @@ fn a_file_of_version_1_keeps_its_runs_and_gets_an_outbox() {
     assert_eq!(runs(&folder), [State::Ok]);
     outbox.put_night(1);
     assert_eq!(outbox.claimed(Slack, day(1)), [1]);
-    assert!(outbox.was_recorded(&clean().invocation_id).unwrap());
+    assert_eq!(outbox.was_recorded(&clean().invocation_id).unwrap(), Trace::Left);
     let recorded = StateDb::in_folder(folder.path()).record(&clean(), |_| None, day(2)).unwrap();
     assert_eq!(recorded.aside, None);
     assert_eq!(runs(&folder).len(), 2);
@@ -74,8 +74,8 @@ fn looking_into_a_file_of_version_1_leaves_it_as_it_is() {
     let before = std::fs::read(folder.path().join("state.db")).unwrap();
     let outbox = Outbox::open_to_read(folder.path()).unwrap();
     assert_eq!((outbox.lines(), outbox.counts().unwrap()), (vec![], vec![]));
-    assert!(outbox.was_recorded(&clean().invocation_id).unwrap());
-    assert!(!outbox.was_recorded("another").unwrap());
+    assert_eq!(outbox.was_recorded(&clean().invocation_id).unwrap(), Trace::Left);
+    assert_eq!(outbox.was_recorded("another").unwrap(), Trace::Missing);
     assert_eq!(runs(&folder), [State::Ok]);
     assert_eq!(std::fs::read(folder.path().join("state.db")).unwrap(), before);
 }
@@ -86,7 +86,7 @@ fn a_run_is_known_by_its_id_or_by_the_second_in_which_it_began() {
     let (outbox, _) = Outbox::open(folder.path(), day(1)).unwrap();
     let run = |since: &str, id: Option<&str>| {
         let run = Unfinished { pid: 1, since: at(since), invocation_id: id.map(str::to_owned) };
-        outbox.knows(&run).unwrap()
+        outbox.knows(&run).unwrap() == Trace::Left
     };
     assert!(run("2020-01-01T00:00:00Z", Some(&clean().invocation_id)));
     assert!(!run("2025-11-06T07:00:00Z", Some("another")));
@@ -102,6 +102,7 @@ fn a_migration_that_cannot_end_leaves_version_1() {
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE channels (foreign_one)").unwrap();
     let error = open_to_write(&path).unwrap_err();
     assert!(matches!(error, StateError::Unreadable { .. }), "{error}");
+    assert!(error.to_string().contains("table channels already exists"), "{error}");
     assert_eq!(version(&folder), 1);
     let tables = tables(&Connection::open(&path).unwrap()).unwrap();
     assert!(!tables.iter().any(|(table, _)| table == "notices"), "{tables:?}");

@@ -11,7 +11,7 @@ pub(super) fn claim(db: &Connection, channel: &str, now: DateTime<Utc>) -> rusql
     let last: i64 = db.query_row("SELECT coalesce(max(id), 0) FROM notices", [], |row| row.get(0))?;
     let sql = "SELECT claimed_upto FROM channels WHERE channel = ?";
     match db.query_row(sql, [channel], |row| row.get::<_, i64>(0)).optional()? {
-        Some(upto) if upto >= last => return Ok(()),
+        Some(upto) if upto >= last => return may_be_written(db, channel),
         Some(upto) => db.execute(
             "INSERT INTO deliveries (notice, channel) SELECT id, ?1 FROM notices n
              WHERE id > ?2 AND body IS NOT NULL
@@ -34,6 +34,18 @@ pub(super) fn claim(db: &Connection, channel: &str, now: DateTime<Utc>) -> rusql
     .map(drop)
 }
 
+/// Writes where something waits, although there is nothing to change: where not even that can be written down,
+/// nor can be that the far end took something, and people would hear it again with every try.
+fn may_be_written(db: &Connection, channel: &str) -> rusqlite::Result<()> {
+    let waits = "SELECT 1 FROM deliveries WHERE channel = ? AND state = 'pending'";
+    if !db.prepare(waits)?.exists([channel])? {
+        return Ok(());
+    }
+    // It is what it was, and is written all the same, unlike a row.
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    db.pragma_update(None, "user_version", version)
+}
+
 /// Ends what waits for a channel, and forgets that it was here; how many notices that were.
 pub(super) fn discard(db: &Connection, channel: &str) -> rusqlite::Result<u64> {
     db.execute(
@@ -51,11 +63,4 @@ pub(super) fn discard(db: &Connection, channel: &str) -> rusqlite::Result<u64> {
     db.execute("DELETE FROM accepted WHERE channel = ?", [channel])?;
     db.execute("DELETE FROM channels WHERE channel = ?", [channel])?;
     Ok(ended as u64)
-}
-
-/// Forgets the bodies of notices that no channel has taken on; how many.
-pub(super) fn discard_unclaimed(db: &Connection) -> rusqlite::Result<u64> {
-    let sql = "UPDATE notices AS n SET body = NULL WHERE body IS NOT NULL
-               AND NOT EXISTS (SELECT 1 FROM deliveries WHERE notice = n.id)";
-    db.execute(sql, []).map(|count| count as u64)
 }

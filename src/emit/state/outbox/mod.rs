@@ -6,27 +6,42 @@ mod deliver;
 pub(super) mod notices;
 mod waiting;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 
+use super::mend::MendingLock;
 use super::open::{self, Opened, WITHOUT_OUTBOX, explain};
-use super::{Aside, StateDb, StateError, mend, salvage};
+use super::{Aside, StateDb, StateError, Trace, apart, in_transaction, mend, salvage};
 use crate::emit::channels::ChannelName;
 use crate::emit::lock::Unfinished;
 use crate::verdict::backlog::Backlog;
 use crate::verdict::notice::{Notice, Occasion};
 use crate::verdict::telling::{Telling, Told};
 
-/// The outbox of one state folder, or one in memory where the folder is of no use.
+/// The outbox of one state folder, or one beside it where that is of no use.
 #[derive(Debug)]
 pub struct Outbox {
     connection: Connection,
     path: PathBuf,
     /// A file of the version before, opened to look at it.
     is_without: bool,
+    place: Place,
+}
+
+/// Where an outbox lies.
+#[derive(Debug)]
+enum Place {
+    /// In `state.db`.
+    There,
+    /// There, opened to look at it, and what waits beside it.
+    ToRead(Option<Box<Outbox>>),
+    /// On disk beside this `state.db`, which cannot be used.
+    Beside(PathBuf, #[expect(dead_code, reason = "it is held")] MendingLock),
+    /// Gone with this process, in the place of this `state.db`.
+    InMemory(Option<PathBuf>),
 }
 
 /// A notice that one channel has still to tell.
@@ -62,10 +77,10 @@ pub struct Pending {
     pub db_path: String,
     /// What gave the occasion.
     pub occasion: Occasion,
-    /// When the run ended, or when it was found to have died.
-    pub at: DateTime<Utc>,
-    /// For whom it waits; `None` where no channel has taken it on.
-    pub channel: Option<ChannelName>,
+    /// When the run ended, or when it was found to have died; `None` where that cannot be read.
+    pub at: Option<DateTime<Utc>>,
+    /// For whom it waits, in a word, which may be a newer program's; `None` where no channel has taken it on.
+    pub channel: Option<String>,
     /// Attempts that failed.
     pub attempts: u32,
     /// Why the last one failed.
@@ -81,18 +96,18 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// The state cannot be written or stays locked: [`Outbox::in_memory`] is left.
+    /// The state cannot be written or stays locked: [`Outbox::beside`] is left.
     pub fn open(folder: &Path, now: DateTime<Utc>) -> Result<(Self, Option<Aside>), StateError> {
         let path = StateDb::in_folder(folder).path;
-        let connection = match open::open_checked(&path) {
+        let connection = match apart::open_with(&path, now) {
             Err(StateError::Unreadable { .. }) => {
                 mend::mend(&path, now)?;
-                open::open_checked(&path)?
+                apart::open_with(&path, now)?
             }
             opened => opened?,
         };
         let aside = mend::untold(&path, &connection).map_err(|e| explain(&path, e))?;
-        Ok((Self { connection, path, is_without: false }, aside))
+        Ok((Self { connection, path, is_without: false, place: Place::There }, aside))
     }
 
     /// Opens the outbox of a state folder to look at it ([`Outbox::pending`], [`Outbox::counts`],
@@ -103,8 +118,17 @@ impl Outbox {
     /// [`StateError::Absent`] where there is no `state.db`.
     pub fn open_to_read(folder: &Path) -> Result<Self, StateError> {
         let path = StateDb::in_folder(folder).path;
+        let is_without = |version| version == WITHOUT_OUTBOX;
         let Opened { connection, version } = open::open_to_read(&path)?;
-        Ok(Self { connection, path, is_without: version == WITHOUT_OUTBOX })
+        let beside = match open::open_to_read(&apart::beside(&path)) {
+            Err(StateError::Absent { .. }) => None,
+            opened => Some(opened?),
+        };
+        let beside = beside.map(|Opened { connection, version }| {
+            let (path, place) = (apart::beside(&path), Place::There);
+            Box::new(Self { connection, path, is_without: is_without(version), place })
+        });
+        Ok(Self { connection, path, is_without: is_without(version), place: Place::ToRead(beside) })
     }
 
     /// A copy of what is in a state folder, gone with this process: whoever tries what would be told changes
@@ -116,12 +140,29 @@ impl Outbox {
     pub fn copy_of(folder: &Path) -> Result<Self, StateError> {
         let path = StateDb::in_folder(folder).path;
         let connection = open::copy_to_memory(&path)?;
-        Ok(Self { connection, path, is_without: false })
+        Ok(Self { connection, path, is_without: false, place: Place::There })
     }
 
-    /// An outbox that is gone with this process, so that alerts are tried even where the state cannot be
-    /// written. What channels were told is taken from `folder` as far as it can be read; what waits there
-    /// is not: it could not be settled, and people would hear it every night.
+    /// An outbox in the place of one that cannot be used, so that alerts are tried all the same: on disk beside
+    /// it, until that can be used again ([`Outbox::open`] takes it in), or where that is not possible, either, in
+    /// memory. What channels were told is taken from `folder` as far as it can be read; what waits there is not:
+    /// it could not be settled, and people would hear it every night.
+    ///
+    /// # Errors
+    ///
+    /// Only where memory is short.
+    pub fn beside(folder: &Path, now: DateTime<Utc>) -> Result<Self, StateError> {
+        let state_db = StateDb::in_folder(folder).path;
+        match apart::open(&state_db, now) {
+            Ok((connection, lock)) => {
+                let path = apart::beside(&state_db);
+                Ok(Self { connection, path, is_without: false, place: Place::Beside(state_db, lock) })
+            }
+            Err(_) => Self::in_memory(Some(folder)),
+        }
+    }
+
+    /// As [`Outbox::beside`], gone with this process.
     ///
     /// # Errors
     ///
@@ -129,12 +170,22 @@ impl Outbox {
     pub fn in_memory(folder: Option<&Path>) -> Result<Self, StateError> {
         let path = PathBuf::from(":memory:");
         let connection = open::in_memory().map_err(|source| explain(&path, source))?;
-        let outbox = Self { connection, path, is_without: false };
-        if let Some(folder) = folder {
-            let readable = StateDb::in_folder(folder).path;
-            outbox.in_one_step(|db| salvage::told(&readable, db))?;
+        let state_db = folder.map(|folder| StateDb::in_folder(folder).path);
+        let outbox = Self { connection, path, is_without: false, place: Place::InMemory(state_db.clone()) };
+        if let Some(state_db) = state_db {
+            outbox.in_one_step(|db| {
+                // Of what was told beside it there may be something, too, which is later.
+                salvage::told(&apart::beside(&state_db), db)?;
+                salvage::told(&state_db, db)
+            })?;
         }
         Ok(outbox)
+    }
+
+    /// Whether what is in it outlives this process.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        !matches!(self.place, Place::InMemory(_))
     }
 
     /// Keeps a notice, on disk when this returns; its number. `None` where it tells of a death that is
@@ -237,11 +288,11 @@ impl Outbox {
     /// # Errors
     ///
     /// Reading failed; `each` has seen a part.
-    pub fn pending(&self, each: impl FnMut(Pending)) -> Result<(), StateError> {
-        if self.is_without {
-            return Ok(());
+    pub fn pending(&self, mut each: impl FnMut(Pending)) -> Result<(), StateError> {
+        for outbox in self.with_beside() {
+            waiting::pending(&outbox.connection, &mut each).map_err(|e| explain(&outbox.path, e))?;
         }
-        waiting::pending(&self.connection, each).map_err(|e| explain(&self.path, e))
+        Ok(())
     }
 
     /// How much waits, by environment and channel: for each channel that was ever here, and for what no
@@ -251,10 +302,20 @@ impl Outbox {
     ///
     /// Reading failed.
     pub fn counts(&self) -> Result<Vec<Backlog>, StateError> {
-        if self.is_without {
-            return Ok(Vec::new());
+        let mut found = BTreeMap::new();
+        for outbox in self.with_beside() {
+            waiting::counts(&outbox.connection, &mut found).map_err(|e| explain(&outbox.path, e))?;
         }
-        waiting::counts(&self.connection).map_err(|e| explain(&self.path, e))
+        Ok(found.into_values().collect())
+    }
+
+    /// This one and what waits beside it, as far as they have an outbox at all.
+    fn with_beside(&self) -> impl Iterator<Item = &Self> {
+        let beside = match &self.place {
+            Place::ToRead(Some(beside)) => Some(&**beside),
+            _ => None,
+        };
+        std::iter::once(self).chain(beside).filter(|outbox| !outbox.is_without)
     }
 
     /// Whether a run left a record, or a notice.
@@ -262,10 +323,18 @@ impl Outbox {
     /// # Errors
     ///
     /// Reading failed.
-    pub fn was_recorded(&self, invocation_id: &str) -> Result<bool, StateError> {
-        let has = |sql| self.has(sql, [invocation_id]);
+    pub fn was_recorded(&self, invocation_id: &str) -> Result<Trace, StateError> {
         let noticed = "SELECT 1 FROM notices WHERE invocation_id = ? AND occasion = 'run'";
-        Ok(has("SELECT 1 FROM runs WHERE invocation_id = ?")? || (!self.is_without && has(noticed)?))
+        if !self.is_without && self.has(noticed, [invocation_id])? {
+            return Ok(Trace::Left);
+        }
+        let seen = self.trace("SELECT 1 FROM runs WHERE invocation_id = ?", [invocation_id])?;
+        match (&seen, &self.place) {
+            (Trace::Missing, Place::Beside(state_db, _) | Place::InMemory(Some(state_db))) => {
+                Ok(apart::look(state_db, |db| has(db, noticed, [invocation_id])))
+            }
+            _ => Ok(seen),
+        }
     }
 
     /// Whether a run that left its line in the lock file left a record, or a notice, all the same. A line
@@ -274,44 +343,45 @@ impl Outbox {
     /// # Errors
     ///
     /// Reading failed.
-    pub fn knows(&self, run: &Unfinished) -> Result<bool, StateError> {
+    pub fn knows(&self, run: &Unfinished) -> Result<Trace, StateError> {
         if let Some(invocation_id) = &run.invocation_id {
             return self.was_recorded(invocation_id);
         }
         let second = [run.since, run.since + TimeDelta::seconds(1)].map(|time| time.timestamp_micros());
-        self.has("SELECT 1 FROM runs WHERE start_us >= ? AND start_us < ?", second)
+        self.trace("SELECT 1 FROM runs WHERE start_us >= ? AND start_us < ?", second)
     }
 
-    /// Gives up what waits for a channel that is no longer used, and forgets that it was here; or, for
-    /// `None`, what no channel has taken on. How many notices that were. A channel that comes back is new,
-    /// but for what it was told.
+    /// Whether there is such a run, here or in the `state.db` in whose place this is.
+    fn trace<P: rusqlite::Params + Clone>(&self, sql: &str, of: P) -> Result<Trace, StateError> {
+        match &self.place {
+            Place::Beside(state_db, _) | Place::InMemory(Some(state_db)) => {
+                Ok(apart::look(state_db, |db| has(db, sql, of.clone())))
+            }
+            _ => Ok(if self.has(sql, of)? { Trace::Left } else { Trace::Missing }),
+        }
+    }
+
+    /// Gives up what waits for a channel that is no longer used, and forgets that it was here. How many notices
+    /// that were. A channel that comes back is new, but for what it was told.
     ///
     /// # Errors
     ///
     /// Nothing was given up.
-    pub fn discard(&self, channel: Option<ChannelName>) -> Result<u64, StateError> {
-        self.in_one_step(|db| match channel {
-            Some(channel) => claim::discard(db, channel.word()),
-            None => claim::discard_unclaimed(db),
-        })
+    pub fn discard(&self, channel: ChannelName) -> Result<u64, StateError> {
+        self.in_one_step(|db| claim::discard(db, channel.word()))
     }
 
     fn has(&self, sql: &str, of: impl rusqlite::Params) -> Result<bool, StateError> {
-        let look = || self.connection.prepare(sql)?.exists(of);
-        look().map_err(|e| explain(&self.path, e))
+        has(&self.connection, sql, of).map_err(|e| explain(&self.path, e))
     }
 
-    /// All of the work, on disk when this returns, or nothing.
     fn in_one_step<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
-        let step = || {
-            // At once for writing: a transaction that begins by reading cannot wait for its turn.
-            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        };
-        step().map_err(|e| explain(&self.path, e))
+        in_transaction(&self.connection, work).map_err(|e| explain(&self.path, e))
     }
+}
+
+fn has(db: &Connection, sql: &str, of: impl rusqlite::Params) -> rusqlite::Result<bool> {
+    db.prepare(sql)?.exists(of)
 }
 
 #[cfg(test)]

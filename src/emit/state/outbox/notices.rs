@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::verdict::State;
 use crate::verdict::notice::{Notice, Occasion};
@@ -46,22 +47,25 @@ impl Head {
         })
     }
 
-    pub fn at(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.at_us).unwrap_or_default()
+    /// `None` where the number is that of no time.
+    pub fn at(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.at_us)
     }
 
     /// What there is to tell where the text is lost: that there was something.
     pub fn lost(&self) -> Notice {
+        let of_when = if self.at().is_some() { "" } else { ", and so was when" };
         Notice {
             occasion: self.occasion,
             env: self.env.clone(),
             db_path: self.db_path.clone(),
             host: String::new(),
             invocation_id: self.invocation_id.clone(),
-            at: self.at(),
+            at: self.at().unwrap_or_default(),
             state: State::Unknown,
-            sentence: "what this alert said was lost with a damaged state file; look at the log of that run"
-                .into(),
+            sentence: format!(
+                "what this alert said was lost with a damaged state file{of_when}; look at the log of that run"
+            ),
             matters: Vec::new(),
             findings: Vec::new(),
             log: None,
@@ -104,8 +108,15 @@ pub(in crate::emit::state) fn is_told(text: &str) -> bool {
     serde_json::from_str::<Told>(text).is_ok()
 }
 
-pub(super) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+pub(in crate::emit::state) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+pub(in crate::emit::state) fn from_json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    let failed = |error: serde_json::Error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    };
+    serde_json::from_str(text).map_err(failed)
 }
 
 fn unreadable(word: &str) -> rusqlite::Error {

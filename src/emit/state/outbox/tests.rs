@@ -82,8 +82,12 @@ impl Outbox {
 
     pub(in crate::emit::state) fn lines(&self) -> Vec<(i64, &'static str)> {
         let mut lines = vec![];
-        self.pending(|line| lines.push((line.id, line.channel.map_or("unclaimed", ChannelName::word))))
-            .unwrap();
+        self.pending(|line| {
+            let known =
+                ChannelName::ALL.into_iter().find(|name| line.channel.as_deref() == Some(name.word()));
+            lines.push((line.id, known.map_or("unclaimed", ChannelName::word)));
+        })
+        .unwrap();
         lines
     }
 
@@ -247,14 +251,14 @@ fn a_line_of_what_waits_says_for_whom_and_why() {
         env: "production".into(),
         db_path: "/srv/registry.db".into(),
         occasion: Occasion::Run,
-        at: day(1),
-        channel: Some(Slack),
+        at: Some(day(1)),
+        channel: Some("slack".into()),
         attempts: 1,
         why: Some("slack answered 429".into()),
         not_before: Some(day(2)),
     };
     assert_eq!(slack, &want);
-    assert_eq!((unclaimed.channel, unclaimed.attempts, &unclaimed.why), (None, 0, &None));
+    assert_eq!((&unclaimed.channel, unclaimed.attempts, &unclaimed.why), (&None, 0, &None));
 }
 
 #[test]
@@ -305,15 +309,12 @@ fn what_waits_for_a_channel_that_is_gone_can_be_given_up_and_nothing_else_is() {
     let second = outbox.put_night(2);
     outbox.claim(Slack, day(2)).unwrap(); // Mail has not been here since
     let third = outbox.put_night(3); // nobody has
-    assert_eq!(outbox.discard(Some(Mail)).unwrap(), 1);
+    assert_eq!(outbox.discard(Mail).unwrap(), 1);
     assert_eq!(outbox.lines(), [(first, "slack"), (second, "slack"), (third, "unclaimed")]);
-    assert_eq!(outbox.discard(Some(Slack)).unwrap(), 2);
+    assert_eq!(outbox.discard(Slack).unwrap(), 2);
     assert_eq!(outbox.lines(), [(third, "unclaimed")], "what was given up is not what nobody took on");
     assert_eq!(outbox.numbers(), numbers(&[("unclaimed", 1)]));
     assert_eq!(outbox.claimed(Mail, day(3)), [3], "what was given up stays so");
-    outbox.put_night(4);
-    assert_eq!(outbox.discard(None).unwrap(), 1);
-    assert_eq!(outbox.lines(), [(third, "mail")]);
 }
 
 #[test]
@@ -335,19 +336,6 @@ fn a_settled_body_is_forgotten_after_30_days_and_a_pending_one_never() {
     let died = notice(Occasion::Died, 3);
     assert_eq!(outbox.claimed(Mail, day(32)), [3], "nothing is taken on that has no body");
     assert!(outbox.put(&died).unwrap().is_some());
-}
-
-#[test]
-fn a_body_that_cannot_be_read_says_so_and_does_not_stand_in_the_way() {
-    let Place { folder: _folder, outbox } = place();
-    let id = outbox.put_night(1);
-    outbox.put_night(2);
-    outbox.connection.execute("UPDATE notices SET body = '{\"occasion\":' WHERE id = ?", [id]).unwrap();
-    outbox.claim(Slack, day(2)).unwrap();
-    let lost = outbox.next(Slack, 0).unwrap().unwrap().notice;
-    assert_eq!((lost.occasion, lost.state, lost.at), (Occasion::Run, State::Unknown, day(1)));
-    assert!(lost.sentence.contains("was lost") && lost.invocation_id == night(1).invocation_id);
-    assert_eq!(outbox.next(Slack, id).unwrap().unwrap().notice, night(2));
 }
 
 #[test]
@@ -401,3 +389,5 @@ fn ten_thousand_pending_are_read_one_by_one() {
     assert_eq!(count, 10_000);
     assert_eq!(outbox.nights(Slack), (0..10_000).collect::<Vec<_>>());
 }
+
+mod strange;

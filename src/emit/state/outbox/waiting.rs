@@ -7,7 +7,6 @@ use rusqlite::{Connection, Row};
 
 use super::Pending;
 use super::notices::Head;
-use crate::emit::channels::ChannelName;
 use crate::verdict::backlog::{Backlog, UNCLAIMED};
 
 /// Everything that somebody has still to be told, with the channel it waits for: what a channel has taken
@@ -48,29 +47,32 @@ fn line(row: &Row<'_>) -> rusqlite::Result<Pending> {
         env: head.env,
         db_path: head.db_path,
         occasion: head.occasion,
-        channel: channel.and_then(|word| ChannelName::ALL.into_iter().find(|name| name.word() == word)),
+        channel,
         attempts: row.get(7)?,
         why: row.get(8)?,
         not_before: not_before.and_then(DateTime::from_timestamp_micros),
     })
 }
 
-pub(super) fn counts(db: &Connection) -> rusqlite::Result<Vec<Backlog>> {
-    let mut found: BTreeMap<(String, String), Backlog> = BTreeMap::new();
+/// By environment and channel.
+type Found = BTreeMap<(String, String), Backlog>;
+
+/// Adds to what was found elsewhere.
+pub(super) fn counts(db: &Connection, found: &mut Found) -> rusqlite::Result<()> {
     let mut known = db.prepare(
         "SELECT e.env, c.channel FROM (SELECT env FROM notices UNION SELECT env FROM last_deliveries) e,
                 (SELECT channel FROM channels UNION ALL SELECT ?1) c",
     )?;
     let mut rows = known.query([UNCLAIMED])?;
     while let Some(row) = rows.next()? {
-        backlog(&mut found, row)?;
+        backlog(found, row)?;
     }
     let mut last = db.prepare("SELECT env, channel, at_us FROM last_deliveries")?;
     let mut rows = last.query([])?;
     while let Some(row) = rows.next()? {
         // Of a channel that is gone it is of no use to know.
         if let Some(of) = found.get_mut(&(row.get(0)?, row.get(1)?)) {
-            of.last_delivery = DateTime::from_timestamp_micros(row.get(2)?);
+            of.last_delivery = of.last_delivery.max(DateTime::from_timestamp_micros(row.get(2)?));
         }
     }
     let mut waiting = db.prepare(&format!(
@@ -80,19 +82,16 @@ pub(super) fn counts(db: &Connection) -> rusqlite::Result<Vec<Backlog>> {
     let mut rows = waiting.query([UNCLAIMED])?;
     while let Some(row) = rows.next()? {
         let (count, oldest): (u32, i64) = (row.get(2)?, row.get(3)?);
-        let of = backlog(&mut found, row)?;
-        of.pending = count.into();
-        of.oldest_pending = DateTime::from_timestamp_micros(oldest);
+        let of = backlog(found, row)?;
+        of.pending += u64::from(count);
+        let oldest = DateTime::from_timestamp_micros(oldest);
+        of.oldest_pending = of.oldest_pending.into_iter().chain(oldest).min();
     }
-    drop(rows);
-    Ok(found.into_values().collect())
+    Ok(())
 }
 
 /// The backlog of the environment and channel that a row begins with.
-fn backlog<'a>(
-    found: &'a mut BTreeMap<(String, String), Backlog>,
-    row: &Row<'_>,
-) -> rusqlite::Result<&'a mut Backlog> {
+fn backlog<'a>(found: &'a mut Found, row: &Row<'_>) -> rusqlite::Result<&'a mut Backlog> {
     let (env, channel): (String, String) = (row.get(0)?, row.get(1)?);
     Ok(found.entry((env.clone(), channel.clone())).or_insert(Backlog {
         env,
