@@ -84,7 +84,7 @@ fn fault_3_a_portal_that_says_200_has_taken_nothing() {
         let mut stage = Stage::new();
         stage.slack(&slack);
         stage
-            .plms("--deliver-budget 1")
+            .plms("--deliver-budget 3")
             .expect_status(3)
             .expect_stdout("slack was not told: 127.0.0.1 answered 200");
         assert_eq!(stage.pending().len(), 1, "{body}");
