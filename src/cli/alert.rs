@@ -22,7 +22,8 @@ pub enum AlertVerb {
     /// Send a marked test through each configured channel, and print what the far end said; OK where all took it,
     /// CRITICAL where one did not, UNKNOWN where none is configured
     Test(TestFlags),
-    /// Deliver everything that waits, now; CRITICAL where something still waits afterwards
+    /// Deliver everything that waits, now; CRITICAL where something still waits afterwards, UNKNOWN where nothing does
+    /// and something could not be written or known
     Flush(FlushFlags),
     /// Print what waits, for which channel, since when and why
     Pending,

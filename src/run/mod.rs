@@ -8,6 +8,7 @@ mod probe_golden;
 mod probe_units;
 mod progress;
 mod signals;
+mod unserved;
 pub mod verbs;
 
 use std::io::{self, Write as _};

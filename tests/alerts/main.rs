@@ -18,6 +18,7 @@ mod fault_server;
 mod budget;
 mod crash;
 mod faults;
+mod said;
 mod secrets;
 mod stage;
 mod telling;
