@@ -17,6 +17,9 @@ use crate::verdict::telling::{Message, Telling, Told, after, tell};
 /// nobody hears that all is well before he has heard what was wrong.
 const HOLDS_BACK: TimeDelta = TimeDelta::hours(1);
 
+/// Why what was taken by some still waits.
+const AFTER_AN_EARLIER_ONE: &str = "whoever has not taken an earlier alert yet hears of it after that one";
+
 /// Why a notice was not taken whole.
 pub(super) enum Halt {
     /// Others may be.
@@ -100,8 +103,11 @@ impl<'a> Teller<'a> {
                 let count = if taken > 0 { &mut self.passed.told } else { &mut self.passed.moot };
                 *count += 1;
             }
-            // It was not tried.
-            Some(Halt::Postponed(None)) => {}
+            Some(Halt::Postponed(None)) if taken == 0 => {}
+            Some(Halt::Postponed(None)) => {
+                let failed = self.outbox.failed(name, id, AFTER_AN_EARLIER_ONE, None, told);
+                self.note(failed);
+            }
             Some(Halt::Refused(why) | Halt::Postponed(Some(why))) => {
                 let failed = self.outbox.failed(name, id, why, None, told);
                 self.note(failed);

@@ -49,6 +49,19 @@ fn who_takes_a_failure_a_little_later_hears_of_it_before_the_recovery_and_keeps_
 }
 
 #[test]
+fn who_has_heard_of_the_recovery_does_not_hear_of_it_again_while_another_has_still_to() {
+    with_paused_clock(async {
+        let outbox = outbox(&[failing("1", 3), failing("2", 0), failing("3", 0)]);
+        let far = Far::new(Wish::Failures, &["a", "b"], vec![Does::Takes, Does::Postpones]);
+        pass(&outbox, &far, &time(60)).await.unwrap();
+        let expected = [("1", "a"), ("1", "b"), ("2", "a"), ("1", "b"), ("2", "b")];
+        assert_eq!((far.taken(), waiting(&outbox)), (pairs(&expected), vec![]));
+        outbox.put(&failing("4", 0)).unwrap();
+        assert_eq!(pass(&outbox, &far, &time(60)).await.unwrap().told, 0);
+    });
+}
+
+#[test]
 fn a_failure_that_nobody_took_in_its_night_is_told_and_then_its_recovery() {
     with_paused_clock(async {
         for wish in [Wish::Failures, Wish::Changes, Wish::Always] {
