@@ -23,7 +23,8 @@ pub enum AlertVerb {
     /// CRITICAL where one did not, UNKNOWN where none is configured
     #[command(after_help = "Exit status: 0 all channels took it, 2 one did not, 3 none is configured.")]
     Test(TestFlags),
-    /// Deliver everything that waits, now; CRITICAL where something still waits afterwards
+    /// Deliver everything that waits, now; CRITICAL where something still waits afterwards, UNKNOWN where nothing does
+    /// and something could not be written or known
     #[command(
         after_help = "Exit status: 0 nothing waits any more, 2 something does, 3 something could not be known or written."
     )]

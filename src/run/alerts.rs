@@ -21,6 +21,7 @@ use crate::plain::plain;
 use crate::report;
 use crate::report::notice::Subject;
 use crate::report::run_text::counted;
+use crate::run::unserved::unserved_now;
 use crate::verdict::backlog::UNCLAIMED;
 use crate::verdict::invariants::Report;
 use crate::verdict::{Finding, State};
@@ -66,7 +67,7 @@ pub fn deliver_run(
 ) -> Vec<Finding> {
     let channels = channels::open(settings);
     if channels.is_empty() {
-        return write_metrics(settings).into_iter().collect();
+        return unserved_now(settings).into_iter().chain(write_metrics(settings)).collect();
     }
     let folder = &settings.state_dir.value;
     let mut findings = vec![];
@@ -84,6 +85,7 @@ pub fn deliver_run(
             }
             let folder = outbox.is_kept().then_some(folder.as_path());
             findings.extend(deliver(outbox, channels, folder, time).findings());
+            findings.extend(folder.map(|_| unserved_now(settings)).unwrap_or_default());
         }
         Err(error) => {
             findings.push(Finding::new(State::Unknown, format!("alerts were not delivered: {error}")));

@@ -9,6 +9,7 @@ mod probe_record;
 mod probe_units;
 mod progress;
 mod signals;
+mod unserved;
 pub mod verbs;
 
 use std::io::{self, Write as _};

@@ -19,6 +19,7 @@ mod budget;
 mod crash;
 mod faults;
 mod hardship;
+mod said;
 mod secrets;
 mod stage;
 mod telling;

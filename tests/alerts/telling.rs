@@ -72,6 +72,26 @@ fn an_incident_is_opened_by_each_failing_night_and_closed_once_by_the_night_that
     }
 }
 
+/// As the guide says.
+#[test]
+fn an_invariant_that_is_removed_stays_open_until_a_file_of_its_id_finds_nothing() {
+    let pagerduty = good_pagerduty();
+    let mut stage = Stage::new();
+    stage.pagerduty(&pagerduty);
+    stage.invariant("old_id", "severity = \"warning\"", "SELECT id FROM lane_overrides WHERE id = 1;");
+    stage.plms("run").expect_status(1);
+    let file = stage.path("invariants/old_id.sql");
+    fs::rename(&file, stage.path("kept")).unwrap();
+    stage.plms("run").expect_status(0);
+    assert_eq!(events(&pagerduty.requests()).len(), 1);
+    stage.invariant("old_id", "severity = \"warning\"", "SELECT 1 AS id WHERE 0;");
+    stage.plms("run").expect_status(0);
+    fs::remove_file(&file).unwrap();
+    stage.plms("run").expect_status(0);
+    let seen = events(&pagerduty.requests());
+    assert_eq!(seen.iter().map(|(action, _)| action.as_str()).collect::<Vec<_>>(), ["trigger", "resolve"]);
+}
+
 #[test]
 fn a_skipped_invariant_resolves_nothing() {
     let pagerduty = good_pagerduty();
@@ -160,4 +180,21 @@ fn one_channel_that_fails_keeps_no_other_from_hearing_and_hears_later_by_itself(
     assert_eq!((slack.requests().len(), pagerduty.requests().len()), (1, 1));
     stage.plms("alert flush").expect_status(0).expect_stdout("slack took 1 alert");
     assert_eq!((slack.requests().len(), pagerduty.requests().len()), (2, 1), "and nobody hears it twice");
+}
+
+/// Slack refuses whatever says FAIL, until it is mended: the last word is not one of a failure that is over.
+#[test]
+fn a_failure_that_slack_takes_only_when_all_is_well_again_is_followed_by_the_recovery() {
+    for notify in ["always", "changes", "failures"] {
+        let refusing = FaultServer::start(vec![Step::answer(400, "invalid_payload")]);
+        let mut stage = Stage::new();
+        stage.slack(&refusing).set("SLACK_NOTIFY", notify).violate(2);
+        stage.plms("run").expect_status(1);
+        let taking = good_slack();
+        stage.violate(0);
+        stage.plms("run").expect_status(3);
+        stage.slack(&taking);
+        stage.plms("alert flush").expect_status(0).expect_stdout("2 alerts delivered");
+        assert_eq!(words(&texts(&taking.requests())), ["FAIL", "OK (recovered)"], "{notify}");
+    }
 }

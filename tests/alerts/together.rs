@@ -3,7 +3,7 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::stage::{Stage, texts};
+use super::stage::{Stage, events, good_pagerduty, texts};
 use crate::fault_server::{FaultServer, Step};
 
 fn start(stage: &Stage, line: &str) -> Child {
@@ -98,4 +98,70 @@ fn a_run_that_is_stopped_while_it_delivers_ends_at_once_and_keeps_its_verdict_an
         !std::fs::read_to_string(stage.path("state/lock")).unwrap().contains('Z'),
         "nobody takes it for dead"
     );
+}
+
+/// Waits until it has seen what it looks for.
+#[track_caller]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_channel_that_is_down_keeps_no_other_from_what_comes_while_it_is_tried() {
+    let (slack, pagerduty) = (FaultServer::start(vec![Step::answer(503, "")]), good_pagerduty());
+    let mut stage = Stage::new();
+    stage.slack(&slack).pagerduty(&pagerduty);
+    stage.plms("--deliver spool").expect_status(0);
+    let flush = start(&stage, "alert flush -t 20");
+    slack.wait_for(2);
+    // Whoever looks sees that it is tried, and why in vain.
+    let [line] = &stage.pending()[..] else { panic!("{:?}", stage.pending()) };
+    assert!(line["attempts"].as_u64() >= Some(1), "{line}");
+    assert!(line["why"].as_str().unwrap().contains("503"), "{line}");
+    stage.violate(1);
+    stage.plms("--deliver spool").expect_status(1);
+    until("PagerDuty hears of it", || !pagerduty.requests().is_empty());
+    assert_eq!(events(&pagerduty.requests())[0].0, "trigger");
+    let began = Instant::now();
+    let ended = flush.wait_with_output().unwrap();
+    assert!(began.elapsed() > Duration::from_secs(1), "the flush was still at work");
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("pagerduty took 1 alert: 202 accepted"), "{said}");
+    assert!(!said.contains("no channel is configured"), "{said}");
+    assert!(stage.pending().iter().all(|line| line["channel"] == "slack"), "{:?}", stage.pending());
+}
+
+#[test]
+fn a_run_tells_each_channel_that_is_free_while_another_delivery_holds_one() {
+    let (slack, pagerduty) = (FaultServer::start(vec![Step::answer(503, "")]), good_pagerduty());
+    let mut stage = Stage::new();
+    stage.slack(&slack).set("DELIVER_BUDGET", "2");
+    stage.plms("--deliver spool").expect_status(0);
+    let mut flush = start(&stage, "alert flush");
+    slack.wait_for(2);
+    stage.pagerduty(&pagerduty).violate(1);
+    let seen = stage.plms("run").expect_status(1);
+    seen.expect_stdout("deliver-slack.lock and did not end in time");
+    assert_eq!(events(&pagerduty.requests()).len(), 1);
+    flush.kill().unwrap();
+    flush.wait().unwrap();
+}
+
+#[test]
+fn what_is_written_down_while_a_flush_tells_the_last_channel_is_told_by_it() {
+    let slack = slow_slack();
+    let mut stage = Stage::new();
+    stage.plms("--deliver spool").expect_status(0);
+    stage.slack(&slack);
+    let flush = start(&stage, "alert flush");
+    slack.wait_for(1);
+    stage.violate(1);
+    stage.plms("--deliver spool").expect_status(1);
+    assert_eq!(flush.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(texts(&slack.requests()).len(), 2);
 }

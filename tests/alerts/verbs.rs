@@ -112,6 +112,8 @@ fn a_flush_without_channels_says_that_nobody_is_told() {
     stage.set("PD_ROUTING_KEY", "").set("PD_EVENTS_URL", "");
     stage.plms("alert flush").expect_status(2);
     stage.plms("alert flush --discard pagerduty").expect_status(0).expect_stdout("given up");
+    let alerts = stage.metrics("plms_alerts.prom");
+    assert!(!alerts.contains("channel=\"pagerduty\"} 1\n"), "{alerts}");
     stage.plms("alert flush").expect_status(0);
 }
 

@@ -1,30 +1,33 @@
 //! How do all channels hear of what waits for them, each by itself and all within one time?
 
+mod company;
 mod lock;
 mod pace;
 mod pass;
+mod teller;
 #[cfg(test)]
 mod tests;
+mod time;
+mod trial;
 
-use std::future::poll_fn;
 use std::path::Path;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
-use tokio::time::timeout_at;
 
-use super::channels::{Answer, Attempt, Channel, ChannelName};
+use super::channels::Channel;
 use super::state::outbox::Outbox;
 use crate::plain::plain;
-use crate::verdict::telling::Message;
 use crate::verdict::{Finding, State};
 
+use company::{Company, Place};
 use lock::DeliveryLock;
-use pass::ATTEMPT;
-pub use pass::{Passed, Time};
+use pass::Pass;
+pub use pass::Passed;
+pub use time::Time;
+pub use trial::try_each;
 
 /// What delivery came to.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -57,9 +60,10 @@ impl Delivery {
 }
 
 /// Tells every channel what waits for it. Channels do not wait for each other, and the panic of one is
-/// not the end of the others.
+/// not the end of the others. One that is done tells what comes meanwhile, for as long as another is at work:
+/// whoever wants to deliver just then may find this delivery in his way.
 ///
-/// `folder` is the state folder, whose delivery lock is taken so that nobody is told by two at once; `None`
+/// `folder` is the state folder, whose delivery locks are taken so that nobody is told by two at once; `None`
 /// for an outbox in memory.
 #[must_use]
 pub fn deliver(
@@ -82,30 +86,33 @@ pub fn deliver(
     let names: Vec<_> = channels.iter().map(|channel| channel.name()).collect();
     let set = LocalSet::new();
     set.block_on(&runtime, async {
-        let _lock = match folder {
-            None => None,
-            Some(folder) => match DeliveryLock::take(folder, time).await {
-                Ok(lock) => Some(lock),
-                Err(why) => {
-                    delivery.errors.push(why);
-                    return;
-                }
-            },
-        };
         let outbox = Rc::new(outbox);
-        let passes: Vec<_> = channels
+        let places = Company::of(channels.len());
+        let all: Vec<_> = channels
             .into_iter()
-            .map(|channel| {
-                let (outbox, time) = (Rc::clone(&outbox), time.clone());
-                tokio::task::spawn_local(async move { pass::pass(&outbox, channel.as_ref(), &time).await })
+            .zip(places)
+            .map(|(channel, place)| {
+                let (outbox, time, folder) =
+                    (Rc::clone(&outbox), time.clone(), folder.map(Path::to_path_buf));
+                tokio::task::spawn_local(async move {
+                    let mut pass = Pass::new(&outbox, channel.as_ref(), &time);
+                    let worked = match &folder {
+                        Some(folder) => work(&mut pass, channel.as_ref(), folder, &time, &place).await,
+                        None => pass.go().await.map_err(|error| error.to_string()),
+                    };
+                    (pass.end(), worked)
+                })
             })
             .collect();
-        for (pass, name) in passes.into_iter().zip(names) {
-            match pass.await {
-                Ok(Ok(passed)) => delivery.passed.push(passed),
-                Ok(Err(error)) => delivery.errors.push(format!("{}: {error}", name.word())),
-                Err(_) => delivery.errors.push(format!("{}: internal error", name.word())),
-            }
+        for (one, name) in all.into_iter().zip(names) {
+            let worked = match one.await {
+                Ok((passed, worked)) => {
+                    delivery.passed.push(passed);
+                    worked
+                }
+                Err(_) => Err("internal error".to_owned()),
+            };
+            delivery.errors.extend(worked.err().map(|why| format!("{}: {why}", name.word())));
         }
     });
     // A name resolution that hangs must not keep the program.
@@ -113,65 +120,37 @@ pub fn deliver(
     delivery
 }
 
-/// Tries one message on each channel once, without the outbox; what each made of its last part, or of the
-/// first that it did not take.
-#[must_use]
-pub fn try_each(
-    channels: &[Box<dyn Channel>],
-    message: &Message<'_>,
-    deadline: Instant,
-) -> Vec<(ChannelName, Answer)> {
-    let runtime = match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let why = format!("cannot begin: {}", plain(&error));
-            let names = channels.iter().map(|channel| channel.name());
-            return names.map(|name| (name, Answer::Unusable { why: why.clone() })).collect();
+/// One channel's work, while it holds that channel's lock; and again where anything has come.
+async fn work(
+    pass: &mut Pass<'_>,
+    channel: &dyn Channel,
+    folder: &Path,
+    time: &Time,
+    place: &Place,
+) -> Result<(), String> {
+    let mut lock = DeliveryLock::take(folder, channel.name(), time).await?;
+    loop {
+        pass.go().await.map_err(|error| error.to_string())?;
+        // Where that cannot be read it is not known, and seen when the outbox is counted.
+        let has_news = |pass: &Pass<'_>| pass.has_news().unwrap_or_default();
+        if pass.is_over() {
+            return Ok(());
         }
-    };
-    // All at once: one that hangs does not take the others' time.
-    let attempts =
-        channels.iter().map(|channel| Box::pin(try_one(channel.as_ref(), message, deadline)) as Attempt<'_>);
-    let answers = runtime.block_on(all(attempts.collect()));
-    let answers = channels.iter().map(|channel| channel.name()).zip(answers).collect();
-    runtime.shutdown_timeout(Duration::ZERO);
-    answers
-}
-
-/// The answers of all attempts, which run at once.
-async fn all(mut attempts: Vec<Attempt<'_>>) -> Vec<Answer> {
-    let mut answers: Vec<Option<Answer>> = attempts.iter().map(|_| None).collect();
-    poll_fn(|context| {
-        for (attempt, answer) in attempts.iter_mut().zip(&mut answers).filter(|(_, answer)| answer.is_none())
-        {
-            if let Poll::Ready(said) = attempt.as_mut().poll(context) {
-                *answer = Some(said);
+        if has_news(pass) {
+            continue;
+        }
+        drop(lock);
+        place.rest();
+        lock = loop {
+            if !place.is_kept().await {
+                return Ok(());
             }
-        }
-        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    answers.into_iter().flatten().collect()
-}
-
-async fn try_one(channel: &dyn Channel, message: &Message<'_>, deadline: Instant) -> Answer {
-    let mut said = Answer::Refused { why: "nobody is to be told".to_owned() };
-    let mut not_taken = None;
-    for part in channel.parts(message) {
-        let deadline = deadline.min(Instant::now() + ATTEMPT);
-        let sent = channel.send(message, &part, deadline);
-        said = match timeout_at(deadline.into(), sent).await {
-            Ok(answer) => answer,
-            Err(_) => Answer::Later { why: "no answer in time".to_owned(), after: None },
+            if has_news(pass)
+                && let Some(free) = DeliveryLock::take_if_free(folder, channel.name())?
+            {
+                break free;
+            }
         };
-        match &said {
-            Answer::Accepted(_) => {}
-            // The other parts may be taken.
-            Answer::Refused { .. } | Answer::Postponed { .. } => {
-                not_taken.get_or_insert_with(|| said.clone());
-            }
-            Answer::Later { .. } | Answer::Unusable { .. } => break,
-        }
+        place.resume();
     }
-    not_taken.unwrap_or(said)
 }

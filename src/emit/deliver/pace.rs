@@ -21,16 +21,16 @@ pub fn back_off(failed: u32, asked: Option<Duration>, spread: f64) -> Duration {
     asked.map_or(jittered, |asked| asked.saturating_add(jittered.min(Duration::from_secs(1)).mul_f64(0.1)))
 }
 
-/// Between two parts that a channel took: Slack takes about one a second and `PagerDuty` two, both with
-/// short bursts (alert-channels A2 and A3); mail takes them as they come.
+/// Before the next part after so many that were tried, taken or not: Slack takes about one a second and
+/// `PagerDuty` two, both with short bursts (alert-channels A2 and A3); mail takes them as they come.
 #[must_use]
-pub fn gap(channel: ChannelName, taken: usize) -> Duration {
+pub fn gap(channel: ChannelName, tried: usize) -> Duration {
     let (burst, gap) = match channel {
         ChannelName::Slack => (3, 1100),
         ChannelName::PagerDuty => (60, 520),
         ChannelName::Mail => return Duration::ZERO,
     };
-    if taken < burst { Duration::ZERO } else { Duration::from_millis(gap) }
+    if tried < burst { Duration::ZERO } else { Duration::from_millis(gap) }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::cli::alert::{AlertVerb, FlushFlags, TestFlags};
 use crate::config::short_host_name;
 use crate::emit::channels::{self, Answer, Channel, ChannelName};
-use crate::emit::deliver::{Delivery, try_each};
+use crate::emit::deliver::{Delivery, Passed, try_each};
 use crate::emit::state::outbox::{Outbox, Pending};
 use crate::emit::state::{Aside, StateError};
 use crate::report::json;
@@ -22,6 +22,7 @@ use crate::report::run_text::counted;
 use crate::report::table::{Align, Table};
 use crate::run::alerts::{Time, write_metrics, written_elsewhere};
 use crate::run::signals::Signals;
+use crate::run::unserved::{how_to_give_up, missing, unserved};
 use crate::verdict::backlog::UNCLAIMED;
 use crate::verdict::notice::Occasion;
 use crate::verdict::telling::{Message, Telling, Word};
@@ -101,9 +102,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     };
     let damage = aside.map(|aside| tell_of_damage(asked, &aside, &outbox)).transpose().map_err(text)?;
     if let Some(channel) = flags.discard {
-        let given_up = outbox.discard(channel).map_err(text)?;
-        let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
-        return Ok(say(asked, State::Ok, sentence, vec![], out));
+        return discard(asked, &outbox, channel, out).map_err(text);
     }
     let (mut unwritten, mut doubt) = (vec![], None);
     if let Some(unit) = &flags.failed_unit {
@@ -112,33 +111,49 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
             Ok(told) => doubt = told,
         }
     }
-    let delivery = crate::emit::deliver::deliver(outbox, channels::open(asked.settings), Some(folder), &time);
+    let channels = channels::open(asked.settings);
+    let is_told_to_nobody = channels.is_empty();
+    let delivery = crate::emit::deliver::deliver(outbox, channels, Some(folder), &time);
     let mut findings = delivery.findings();
     findings.extend(damage);
     findings.extend(asked.settings.refused.as_deref().map(refused));
-    let (all_written, is_doubtful) = (unwritten.is_empty(), doubt.is_some());
+    let all_written = unwritten.is_empty();
     findings.extend(unwritten.into_iter().chain(doubt));
     findings.extend(write_metrics(asked.settings));
     let counts = Outbox::open_to_read(folder).and_then(|outbox| outbox.counts()).map_err(text)?;
     let waiting: u64 = counts.iter().map(|count| count.pending).sum();
-    if counts.iter().any(|count| count.channel == UNCLAIMED && count.pending > 0) {
+    // What came at the very end waits, too, and a channel will take it on.
+    if is_told_to_nobody && counts.iter().any(|count| count.channel == UNCLAIMED && count.pending > 0) {
         let sentence = "no channel is configured here: who is to hear of it?";
         findings.push(Finding::new(State::Critical, sentence));
     }
+    findings.extend(unserved(&counts, asked.settings));
     let told = delivery.passed.iter().map(|passed| passed.told as u64).sum::<u64>();
     findings.extend(taken(&delivery));
     let is_done = waiting == 0 && delivery.errors.is_empty() && all_written;
-    let state = match is_done {
-        false => State::Critical,
-        true if is_doubtful || asked.settings.refused.is_some() => State::Unknown,
-        true => State::Ok,
-    };
+    // Done, a flush is as good as the worst that it has to say: what could not be written or known is unknown.
+    let worst = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok);
+    let state = if is_done { worst } else { State::Critical };
     let left = if waiting == 0 {
         "nothing waits".to_owned()
     } else {
         format!("still waiting: {}", counted(waiting, "alert"))
     };
     Ok(say(asked, state, format!("{} delivered, {left}", counted(told, "alert")), findings, out))
+}
+
+/// Nobody waits any more for a channel that is no longer used; the metrics must not say that somebody does.
+fn discard(
+    asked: &Asked<'_>,
+    outbox: &Outbox,
+    channel: ChannelName,
+    out: &mut Output,
+) -> Result<State, StateError> {
+    let given_up = outbox.discard(channel)?;
+    let sentence = format!("{} for {} given up", counted(given_up, "alert"), channel.word());
+    let unwritten = write_metrics(asked.settings);
+    let state = unwritten.as_ref().map_or(State::Ok, |finding| finding.state);
+    Ok(say(asked, state, sentence, unwritten.into_iter().collect(), out))
 }
 
 /// Mended soon: until then whatever else they hold is not used.
@@ -179,15 +194,22 @@ fn tell_at_once(asked: &Asked<'_>, unit: &str, why: &str, time: &Time) -> Result
     Ok(findings)
 }
 
+/// What each channel took, and what ended without it.
 fn taken(delivery: &Delivery) -> Vec<Finding> {
-    let took = delivery.passed.iter().filter(|passed| passed.told > 0);
-    took.map(|passed| {
+    let took = |passed: &Passed| {
         let words = passed.words.as_deref().unwrap_or_default();
-        let sentence =
-            format!("{} took {}: {words}", passed.channel.word(), counted(passed.told as u64, "alert"));
-        Finding::new(State::Ok, sentence)
-    })
-    .collect()
+        format!("{} took {}: {words}", passed.channel.word(), counted(passed.told as u64, "alert"))
+    };
+    let moot = |passed: &Passed| {
+        let alerts = counted(passed.moot as u64, "alert");
+        let name = passed.channel.word();
+        format!(
+            "{alerts} needed no telling to {name} any more: overtaken, or nobody is left who is to be told"
+        )
+    };
+    let took = delivery.passed.iter().filter(|passed| passed.told > 0).map(took);
+    let moot = delivery.passed.iter().filter(|passed| passed.moot > 0).map(moot);
+    took.chain(moot).map(|sentence| Finding::new(State::Ok, sentence)).collect()
 }
 
 /// What a flush would send, from a copy of the outbox: a person who looks takes nothing on.
@@ -238,8 +260,10 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
         other => Some(other?),
     };
     let mut lines = vec![];
+    let mut left = vec![];
     if let Some(outbox) = &outbox {
         outbox.pending(|line| lines.push(line))?;
+        left = missing(&outbox.counts()?, asked.settings);
     }
     if asked.common.is_json() {
         let all: Vec<_> = lines.iter().map(object).collect();
@@ -275,6 +299,13 @@ fn pending(asked: &Asked<'_>, out: &mut Output) -> Result<(), VerbError> {
         table.row([&id, &since, &line.env, about, channel_word(line), &tries, &why])?;
     }
     table.finish()?;
+    for (channel, _) in left {
+        // Whoever looks has seldom the credentials of the delivery.
+        let give_up = how_to_give_up(channel);
+        out.say(&format!(
+            "{channel} is not configured here, though the delivery may have its credential; {give_up}\n"
+        ));
+    }
     Ok(())
 }
 

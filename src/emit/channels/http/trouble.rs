@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::CertificateError;
 
 use super::Target;
@@ -33,10 +34,13 @@ impl From<Trouble> for Answer {
 impl Trouble {
     /// What the client says of an attempt; the URL that its errors carry is left out.
     pub(super) fn of(error: &reqwest::Error, target: &Target) -> Self {
-        let host = target.host();
-        let cause = cause(error);
+        let (mut host, cause) = (target.host().to_owned(), cause(error));
         if error.is_builder() {
             return Self::Lasting(clean(&format!("cannot ask {host}: {cause}"), target));
+        }
+        // The one that does not answer may be the proxy.
+        if let Some(proxy) = proxy(target) {
+            host = format!("{host} through the proxy {proxy}");
         }
         let wanted = if error.is_dns() {
             format!("cannot resolve {host}")
@@ -47,6 +51,17 @@ impl Trouble {
         };
         Self::Passing(clean(&format!("{wanted}: {cause}"), target))
     }
+}
+
+/// Host and port of the proxy that the environment names for this target: a user and a password stay behind.
+fn proxy(target: &Target) -> Option<String> {
+    if target.is_on_loopback() {
+        return None;
+    }
+    let target = target.url().as_str().parse().ok()?;
+    let proxy = Matcher::from_env().intercept(&target)?;
+    let host = proxy.uri().host()?;
+    Some(proxy.uri().port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// What broke off the reading of a body.

@@ -62,14 +62,49 @@ pub(super) fn accepted(
     .map(drop)
 }
 
+/// As [`accepted`] for a notice that is told after a later one: what it says is what people heard last.
+pub(super) fn accepted_late(
+    db: &Connection,
+    channel: &str,
+    id: i64,
+    part: &str,
+    now: DateTime<Utc>,
+    told: &Told,
+) -> rusqlite::Result<()> {
+    accepted(db, channel, id, part, now)?;
+    db.execute(
+        "UPDATE told SET told = ?1 WHERE channel = ?2
+         AND (env, db_path) = (SELECT env, db_path FROM notices WHERE id = ?3)",
+        params![json(told)?, channel, id],
+    )
+    .map(drop)
+}
+
+/// Until when the far end asked to be left alone, by whichever of its notices; nothing after `latest` counts.
+pub(super) fn left_alone_until(
+    db: &Connection,
+    channel: &str,
+    latest: DateTime<Utc>,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let sql = "SELECT max(not_before_us) FROM deliveries
+               WHERE channel = ? AND state = 'pending' AND not_before_us <= ?";
+    let until: Option<i64> =
+        db.query_row(sql, params![channel, latest.timestamp_micros()], |row| row.get(0))?;
+    Ok(until.and_then(DateTime::from_timestamp_micros))
+}
+
 pub(super) fn settle(db: &Connection, channel: &str, id: i64, told: &Told) -> rusqlite::Result<()> {
+    pass_over(db, channel, id)?;
+    remember(db, channel, id, told)
+}
+
+pub(super) fn pass_over(db: &Connection, channel: &str, id: i64) -> rusqlite::Result<()> {
     db.execute(
         "UPDATE deliveries SET state = 'settled', why = NULL, not_before_us = NULL
          WHERE notice = ? AND channel = ? AND state = 'pending'",
         params![id, channel],
     )?;
-    db.execute("DELETE FROM accepted WHERE notice = ? AND channel = ?", params![id, channel])?;
-    remember(db, channel, id, told)
+    db.execute("DELETE FROM accepted WHERE notice = ? AND channel = ?", params![id, channel]).map(drop)
 }
 
 pub(super) fn failed(

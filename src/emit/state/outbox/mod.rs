@@ -256,6 +256,47 @@ impl Outbox {
         self.in_one_step(|db| deliver::accepted(db, channel.word(), id, part, now))
     }
 
+    /// As [`Outbox::accepted`] for a part that is told after a later notice of its registry: what the channel
+    /// knows is `told` now, since that is what people heard last.
+    ///
+    /// # Errors
+    ///
+    /// Neither is kept.
+    pub fn accepted_late(
+        &self,
+        channel: ChannelName,
+        id: i64,
+        part: &str,
+        now: DateTime<Utc>,
+        told: &Told,
+    ) -> Result<(), StateError> {
+        self.in_one_step(|db| deliver::accepted_late(db, channel.word(), id, part, now, told))
+    }
+
+    /// Until when a channel asked to be left alone; a time after `latest` is not one that it can have named.
+    ///
+    /// # Errors
+    ///
+    /// Reading failed.
+    pub fn left_alone_until(
+        &self,
+        channel: ChannelName,
+        latest: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StateError> {
+        deliver::left_alone_until(&self.connection, channel.word(), latest)
+            .map_err(|e| explain(&self.path, e))
+    }
+
+    /// There is nothing to tell of this notice, and an earlier one is still to be told: the channel is done with
+    /// this one, and knows what it knew.
+    ///
+    /// # Errors
+    ///
+    /// It stays pending.
+    pub fn pass_over(&self, channel: ChannelName, id: i64) -> Result<(), StateError> {
+        self.in_one_step(|db| deliver::pass_over(db, channel.word(), id))
+    }
+
     /// All parts were taken, or there was nothing to tell: the channel is done with this notice, and
     /// knows `told` from now on, unless it was told of a later one already.
     ///
