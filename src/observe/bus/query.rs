@@ -47,6 +47,9 @@ pub struct AllSeen {
 /// A unit, or why nothing is known of it.
 pub type Row = (String, Result<Seen, BusError>);
 
+/// So many units are asked for together: of a fleet the questions alone would be a tenth of all memory.
+const AT_ONCE: usize = 64;
+
 /// All answers so far, by the name that was asked for.
 pub(super) struct Answers {
     pub asked: Asked,
@@ -208,12 +211,21 @@ impl Answers {
             names.into_iter().filter(|name| !self.listed.contains_key(name)).collect();
         strangers.sort();
         strangers.dedup();
-        if strangers.is_empty() {
-            return Ok(false);
-        }
         let given: HashSet<&str> = given.iter().map(String::as_str).collect();
-        let mut asking = vec![Asking::List(&strangers)];
-        for unit in &strangers {
+        for some in strangers.chunks(AT_ONCE) {
+            self.fetch_some(bus, &given, some)?;
+        }
+        Ok(!strangers.is_empty())
+    }
+
+    fn fetch_some(
+        &mut self,
+        bus: &mut Bus,
+        given: &HashSet<&str>,
+        strangers: &[String],
+    ) -> Result<(), BusError> {
+        let mut asking = vec![Asking::List(strangers)];
+        for unit in strangers {
             asking.extend(units::is_timer(unit).then_some(Asking::Timer(unit)));
             let first = questions::first(unit, self.asked, given.contains(unit.as_str()));
             self.properties.entry(unit.clone()).or_default().make_room(first.len());
@@ -241,7 +253,7 @@ impl Answers {
         })?;
         let list = list.filter(|list| list.len() == strangers.len()).ok_or_else(|| bus.garbage("units"))?;
         self.listed.extend(strangers.iter().cloned().zip(list));
-        Ok(true)
+        Ok(())
     }
 
     fn take(&mut self, unit: &str, property: Option<Property>, reply: Result<Answer<'_>, Refusal>) {
