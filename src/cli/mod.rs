@@ -59,6 +59,7 @@ fn guarded<A: Parser>(
 /// Whether all that was said has arrived; what stood in the way is told to standard error, in a line.
 pub(crate) fn was_heard(name: &str, out: &mut Output) -> bool {
     let Err(error) = out.arrived() else { return true };
+    // Where standard error is gone, too, the exit status is all that can still be said.
     let _ = writeln!(io::stderr(), "{name}: standard output did not take what was said: {}", plain(&error));
     false
 }

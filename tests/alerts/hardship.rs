@@ -7,9 +7,9 @@ use std::process::Command;
 
 use rusqlite::Connection;
 
-use super::common::{Finished, finish};
+use super::common::{Finished, finish, real};
 use super::fault_server::{FaultServer, Request, Step};
-use super::stage::{Stage, events, good_pagerduty, good_slack, library, texts};
+use super::stage::{PROGRAM, Stage, events, good_pagerduty, good_slack, library, texts};
 
 /// The invocation of which systemd says that it failed.
 const FAILED: &str = "0123456789abcdef0123456789abcdef";
@@ -250,4 +250,88 @@ fn an_alert_of_a_time_that_is_still_to_come_is_overdue() {
     stage.slack(&slack);
     stage.plms("alert flush").expect_status(0);
     stage.plms("status").expect_status(0);
+}
+
+/// A state folder into which nothing can be written: the disk is full, the file system is read-only, the folder
+/// is a file.
+#[test]
+fn fault_15_people_are_told_even_where_nothing_can_be_written_down() {
+    let (slack, pagerduty) = (good_slack(), good_pagerduty());
+    let mut stage = Stage::new();
+    stage.slack(&slack).pagerduty(&pagerduty).violate(1);
+    let (file, state) = (stage.registry.display().to_string(), stage.state().display().to_string());
+    stage.set("STATE_DIR", file);
+    let lost = "the alert of this run could not be written down: it was tried at once, and what was not taken then \
+                is lost";
+    stage.plms("run").expect_status(1).expect_stdout(lost);
+    // Two incidents: the violation, and that not all could be written.
+    assert_eq!((slack.requests().len(), pagerduty.requests().len()), (1, 2));
+    if !rustix::process::geteuid().is_root() {
+        real::skip("only root can fill a file system of its own");
+        return;
+    }
+    stage.set("STATE_DIR", state);
+    for (mount, told) in [("size=4k", 2), ("size=1m,ro", 3)] {
+        let inner = stage.command("run");
+        let mut command = Command::new("unshare");
+        let script = format!("mount -t tmpfs -o {mount} none \"$STATE_DIR\" && exec \"$@\"");
+        command.args(["--mount", "sh", "-c", &script, "sh", PROGRAM]).args(inner.get_args());
+        command.current_dir(stage.folder.path()).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        finish(&mut command).expect_status(1).expect_stdout(lost);
+        assert_eq!((slack.requests().len(), pagerduty.requests().len()), (told, 2 * told), "{mount}");
+    }
+}
+
+/// What is damaged, and how.
+pub type Damage<'a> = (&'a str, &'a dyn Fn(&Stage));
+
+/// The state file is cut, foreign, of the future: it is kept, what waits in it is told, and so is that it was so.
+#[test]
+fn fault_16_a_state_that_cannot_be_read_is_kept_saved_from_and_told() {
+    let future = "PRAGMA user_version = 99; ALTER TABLE notices ADD COLUMN mood TEXT";
+    let sql = |stage: &Stage, sql: &str| {
+        rusqlite::Connection::open(stage.path("state/state.db")).unwrap().execute_batch(sql).unwrap();
+    };
+    // With whether what waits can still be read.
+    let damages: [(Damage<'_>, bool); 5] = [
+        (("newer", &|stage| sql(stage, future)), true),
+        (("table missing", &|stage| sql(stage, "DROP TABLE incidents")), true),
+        (("garbage", &|stage| fs::write(stage.path("state/state.db"), "garbage").unwrap()), false),
+        (("empty", &|stage| fs::write(stage.path("state/state.db"), "").unwrap()), false),
+        (
+            ("cut", &|stage| {
+                let bytes = fs::read(stage.path("state/state.db")).unwrap();
+                fs::write(stage.path("state/state.db"), &bytes[..4096]).unwrap();
+            }),
+            false,
+        ),
+    ];
+    for ((name, damage), is_saved) in damages {
+        for verb in ["run", "alert flush", "run after a death"] {
+            let slack = good_slack();
+            let mut stage = Stage::new();
+            stage.violate(1);
+            stage.plms("--deliver spool").expect_status(1);
+            damage(&stage);
+            if verb == "run after a death" {
+                let line = "4194999 2025-11-06T07:00:00Z 00112233445566778899aabbccddeeff\n";
+                fs::write(stage.path("state/lock"), line).unwrap();
+            }
+            stage.slack(&slack);
+            let seen = stage.plms(verb.split(" after").next().unwrap());
+            assert!(seen.stdout.contains("set aside as "), "{name} {verb}: {seen}");
+            let told = texts(&slack.requests());
+            let bodies: String = slack.requests().iter().map(crate::fault_server::Request::text).collect();
+            assert!(bodies.contains("was set aside as "), "{name} {verb}: {told:#?}");
+            let of_violation = told.iter().filter(|text| text.contains("lane_overrides (1)")).count();
+            let own = usize::from(verb != "alert flush");
+            assert_eq!(of_violation, own + usize::from(is_saved), "{name} {verb}: {told:#?}");
+            let aside = fs::read_dir(stage.state()).unwrap().map(|entry| entry.unwrap().file_name());
+            assert_eq!(aside.filter(|f| f.to_string_lossy().starts_with("state.db.set-aside-")).count(), 1);
+            // The next run is as usual.
+            let next = stage.plms("run").expect_status(1);
+            assert!(!next.stdout.contains("set aside"), "{name} {verb}: {next}");
+        }
+    }
 }

@@ -25,4 +25,5 @@ mod passports;
 mod reading;
 mod stage;
 mod traps;
+mod unanswered;
 mod writer;

@@ -61,6 +61,7 @@ impl MendingLock {
             match lock(&folder) {
                 Ok(()) => return Ok(Self { _folder: folder }),
                 Err(TryLockError::WouldBlock) if asked.elapsed() < BUSY => {
+                    // flock(2) has no deadline; who mends is done in milliseconds.
                     std::thread::sleep(std::time::Duration::from_millis(10));
                 }
                 Err(TryLockError::WouldBlock) => return Err(StateError::Busy { path: path.to_path_buf() }),

@@ -4,19 +4,19 @@
 mod claim;
 mod deliver;
 pub(super) mod notices;
+mod trace;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use super::mend::MendingLock;
 use super::open::{self, Opened, WITHOUT_OUTBOX, explain};
-use super::{Aside, StateDb, StateError, Trace, apart, in_transaction, mend, salvage};
+use super::{Aside, StateDb, StateError, apart, in_transaction, mend, salvage};
 use crate::emit::channels::ChannelName;
-use crate::emit::lock::Unfinished;
 use crate::verdict::backlog::Backlog;
 use crate::verdict::notice::{Notice, Occasion};
 use crate::verdict::telling::{Telling, Told};
@@ -359,49 +359,6 @@ impl Outbox {
         std::iter::once(self).chain(beside).filter(|outbox| !outbox.is_without)
     }
 
-    /// Whether a run left a record, or a notice.
-    ///
-    /// # Errors
-    ///
-    /// Reading failed.
-    pub fn was_recorded(&self, invocation_id: &str) -> Result<Trace, StateError> {
-        let noticed = "SELECT 1 FROM notices WHERE invocation_id = ? AND occasion = 'run'";
-        if !self.is_without && self.has(noticed, [invocation_id])? {
-            return Ok(Trace::Left);
-        }
-        let seen = self.trace("SELECT 1 FROM runs WHERE invocation_id = ?", [invocation_id])?;
-        match (&seen, &self.place) {
-            (Trace::Missing, Place::Beside(state_db, _) | Place::InMemory(Some(state_db))) => {
-                Ok(apart::look(state_db, |db| has(db, noticed, [invocation_id])))
-            }
-            _ => Ok(seen),
-        }
-    }
-
-    /// Whether a run that left its line in the lock file left a record, or a notice, all the same. A line
-    /// without an invocation id is known by its start.
-    ///
-    /// # Errors
-    ///
-    /// Reading failed.
-    pub fn knows(&self, run: &Unfinished) -> Result<Trace, StateError> {
-        if let Some(invocation_id) = &run.invocation_id {
-            return self.was_recorded(invocation_id);
-        }
-        let second = [run.since, run.since + TimeDelta::seconds(1)].map(|time| time.timestamp_micros());
-        self.trace("SELECT 1 FROM runs WHERE start_us >= ? AND start_us < ?", second)
-    }
-
-    /// Whether there is such a run, here or in the `state.db` in whose place this is.
-    fn trace<P: rusqlite::Params + Clone>(&self, sql: &str, of: P) -> Result<Trace, StateError> {
-        match &self.place {
-            Place::Beside(state_db, _) | Place::InMemory(Some(state_db)) => {
-                Ok(apart::look(state_db, |db| has(db, sql, of.clone())))
-            }
-            _ => Ok(if self.has(sql, of)? { Trace::Left } else { Trace::Missing }),
-        }
-    }
-
     /// Gives up what waits for a channel that is no longer used, and forgets that it was here. How many notices
     /// that were. A channel that comes back is new, but for what it was told.
     ///
@@ -412,17 +369,9 @@ impl Outbox {
         self.in_one_step(|db| claim::discard(db, channel.word()))
     }
 
-    fn has(&self, sql: &str, of: impl rusqlite::Params) -> Result<bool, StateError> {
-        has(&self.connection, sql, of).map_err(|e| explain(&self.path, e))
-    }
-
     fn in_one_step<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StateError> {
         in_transaction(&self.connection, work).map_err(|e| explain(&self.path, e))
     }
-}
-
-fn has(db: &Connection, sql: &str, of: impl rusqlite::Params) -> rusqlite::Result<bool> {
-    db.prepare(sql)?.exists(of)
 }
 
 #[cfg(test)]
