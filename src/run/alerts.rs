@@ -1,9 +1,6 @@
 //! How do people hear of a run, in the run itself and later?
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
@@ -11,7 +8,7 @@ use crate::cli::alert::Deliver;
 use crate::cli::runner::RunFlags;
 use crate::config::Settings;
 use crate::emit::channels;
-use crate::emit::deliver::deliver;
+use crate::emit::deliver::{Time, deliver};
 use crate::emit::lock::Unfinished;
 use crate::emit::run::Outputs;
 use crate::emit::state::outbox::Outbox;
@@ -26,8 +23,6 @@ use crate::verdict::backlog::UNCLAIMED;
 use crate::verdict::invariants::Report;
 use crate::verdict::{Finding, State};
 
-pub use crate::emit::deliver::Time;
-
 /// The default name of the outbox's textfile.
 pub const TEXTFILE: &str = "plms_alerts.prom";
 
@@ -38,21 +33,6 @@ pub fn tells(flags: &RunFlags, settings: &Settings) -> bool {
         Deliver::Off => false,
         Deliver::Spool => true,
         Deliver::Now => settings.channels().into_iter().any(|(_, is_configured)| is_configured),
-    }
-}
-
-impl Time {
-    /// At most `budget` from now on, and no longer than until `end`.
-    pub fn within(
-        start: DateTime<Utc>,
-        budget: Duration,
-        end: Option<Instant>,
-        asked_to_stop: Arc<AtomicBool>,
-    ) -> Self {
-        let began = tokio::time::Instant::now();
-        let deadline = began.checked_add(budget).unwrap_or(began);
-        let deadline = end.map_or(deadline, |end| deadline.min(end.into()));
-        Self { start, began, deadline, asked_to_stop }
     }
 }
 

@@ -15,7 +15,8 @@ use super::{alerts, note_to_stderr};
 use crate::cli::Output;
 use crate::cli::alert::Deliver;
 use crate::cli::runner::RunFlags;
-use crate::config::short_host_name;
+use crate::config::{Settings, short_host_name};
+use crate::emit::deliver::Time;
 use crate::emit::run::{Outputs, Targets, run_outputs};
 use crate::emit::state::outbox::Outbox;
 use crate::emit::state::{EnterError, StateFolder};
@@ -70,7 +71,7 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
 
     let invocation_id = invocation_id();
     let mut findings = vec![];
-    let state = match partial {
+    let mut state = match partial {
         Some(_) => None,
         None => match enter(asked, &invocation_id) {
             Ok(folder) => Some(folder),
@@ -82,23 +83,8 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
         },
     };
     let host = short_host_name();
-    let mut state = state;
-    findings.extend(state.as_ref().and_then(|folder| folder.left().doubt.as_deref()).map(alerts::lock_doubt));
-    if let Some(folder) = &mut state
-        && alerts::tells(flags, asked.settings)
-        && !folder.left().runs.is_empty()
-    {
-        // A state file that is set aside for it is told with the record of this run.
-        let noted = Outbox::open(&asked.settings.state_dir.value, asked.now).and_then(|(outbox, _)| {
-            alerts::note_deaths(&outbox, asked.settings, &folder.left().runs, &host, asked.now)
-        });
-        match noted {
-            Ok(()) => folder.reported(),
-            Err(error) => {
-                let sentence = format!("that an earlier check died could not be written down: {error}");
-                findings.push(Finding::new(State::Unknown, sentence));
-            }
-        }
+    if let Some(folder) = &mut state {
+        findings.extend(note_dead(asked, flags, folder, &host));
     }
     let end = began.checked_add(asked.common.timeout).unwrap_or(began);
     let cancel = Cancel::new(signals.asked(), end);
@@ -130,28 +116,59 @@ pub fn check(asked: &Asked<'_>, flags: &RunFlags) -> Result<Finished, String> {
         tell_from: alerts::tells(flags, asked.settings).then_some(&host),
     };
     let mut written = run_outputs(&mut report, &targets, asked.now);
-    let findings = match flags.deliver.unwrap_or_default() {
-        _ if report.partial.is_some() => vec![],
-        Deliver::Now => {
-            let budget = flags.deliver_budget.unwrap_or(asked.settings.deliver_budget.value);
-            let time = alerts::Time::within(report.finish, budget, Some(end), signals.asked());
-            alerts::deliver_run(asked.settings, &report, &written.outputs, &host, &time)
-        }
-        // Who delivers may be dead: what waits is counted by whoever adds to it.
-        Deliver::Spool => {
-            let is_kept = written.outputs.notice.is_some();
-            let left = (!is_kept)
-                .then(|| alerts::leave_for_delivery(asked.settings, &report, &written.outputs, &host));
-            left.into_iter().chain(alerts::write_metrics(asked.settings)).collect()
-        }
-        Deliver::Off => vec![],
-    };
-    written.add(&mut report, findings);
+    if report.partial.is_none() {
+        let budget = flags.deliver_budget.unwrap_or(asked.settings.deliver_budget.value);
+        let time = Time::within(report.finish, budget, Some(end), signals.asked());
+        let findings = tell(asked.settings, flags, &report, &written.outputs, &host, &time);
+        written.add(&mut report, findings);
+    }
     let outputs = written.outputs;
     if let Some(folder) = state {
         folder.ended();
     }
     Ok(Finished { report, outputs })
+}
+
+/// Writes down what the lock file says of earlier runs; a finding where that cannot be done, or where it cannot be
+/// read.
+fn note_dead(asked: &Asked<'_>, flags: &RunFlags, folder: &mut StateFolder, host: &str) -> Vec<Finding> {
+    let mut findings: Vec<_> = folder.left().doubt.as_deref().map(alerts::lock_doubt).into_iter().collect();
+    if !alerts::tells(flags, asked.settings) || folder.left().runs.is_empty() {
+        return findings;
+    }
+    // A state file that is set aside for it is told with the record of this run.
+    let noted = Outbox::open(&asked.settings.state_dir.value, asked.now).and_then(|(outbox, _)| {
+        alerts::note_deaths(&outbox, asked.settings, &folder.left().runs, host, asked.now)
+    });
+    match noted {
+        Ok(()) => folder.reported(),
+        Err(error) => {
+            let sentence = format!("that an earlier check died could not be written down: {error}");
+            findings.push(Finding::new(State::Unknown, sentence));
+        }
+    }
+    findings
+}
+
+/// Tells people of a full run, or leaves it for the delivery; what could not be done.
+fn tell(
+    settings: &Settings,
+    flags: &RunFlags,
+    report: &Report,
+    outputs: &Outputs,
+    host: &str,
+    time: &Time,
+) -> Vec<Finding> {
+    match flags.deliver.unwrap_or_default() {
+        Deliver::Now => alerts::deliver_run(settings, report, outputs, host, time),
+        Deliver::Spool => {
+            let is_kept = outputs.notice.is_some();
+            let left = (!is_kept).then(|| alerts::leave_for_delivery(settings, report, outputs, host));
+            // Who delivers may be dead: what waits is counted by whoever adds to it.
+            left.into_iter().chain(alerts::write_metrics(settings)).collect()
+        }
+        Deliver::Off => vec![],
+    }
 }
 
 fn enter(asked: &Asked<'_>, invocation_id: &str) -> Result<StateFolder, EnterError> {

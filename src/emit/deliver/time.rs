@@ -29,6 +29,20 @@ pub struct Time {
 }
 
 impl Time {
+    /// At most `budget` from now on, and no longer than until `end`.
+    #[must_use]
+    pub fn within(
+        start: DateTime<Utc>,
+        budget: Duration,
+        end: Option<std::time::Instant>,
+        asked_to_stop: Arc<AtomicBool>,
+    ) -> Self {
+        let began = Instant::now();
+        let deadline = began.checked_add(budget).unwrap_or(began);
+        let deadline = end.map_or(deadline, |end| deadline.min(end.into()));
+        Self { start, began, deadline, asked_to_stop }
+    }
+
     pub(super) fn now(&self) -> DateTime<Utc> {
         let elapsed = TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
         self.start.checked_add_signed(elapsed).unwrap_or(self.start)

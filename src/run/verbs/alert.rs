@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::cli::alert::{AlertVerb, FlushFlags, TestFlags};
 use crate::config::short_host_name;
 use crate::emit::channels::{self, Answer, Channel, ChannelName};
-use crate::emit::deliver::{Delivery, Passed, try_each};
+use crate::emit::deliver::{Delivery, Passed, Time, deliver, try_each};
 use crate::emit::state::outbox::{Outbox, Pending};
 use crate::emit::state::{Aside, StateError};
 use crate::report::json;
@@ -20,7 +20,7 @@ use crate::report::plugin::ServiceOutput;
 use crate::report::run_json::instant;
 use crate::report::run_text::counted;
 use crate::report::table::{Align, Table};
-use crate::run::alerts::{Time, write_metrics, written_elsewhere};
+use crate::run::alerts::{write_metrics, written_elsewhere};
 use crate::run::signals::Signals;
 use crate::run::unserved::{how_to_give_up, missing, unserved};
 use crate::verdict::backlog::UNCLAIMED;
@@ -113,7 +113,7 @@ fn flush(asked: &Asked<'_>, flags: &FlushFlags, out: &mut Output) -> Result<Stat
     }
     let channels = channels::open(asked.settings);
     let is_told_to_nobody = channels.is_empty();
-    let delivery = crate::emit::deliver::deliver(outbox, channels, Some(folder), &time);
+    let delivery = deliver(outbox, channels, Some(folder), &time);
     let mut findings = delivery.findings();
     findings.extend(damage);
     findings.extend(asked.settings.refused.as_deref().map(refused));
@@ -188,7 +188,7 @@ fn tell_at_once(asked: &Asked<'_>, unit: &str, why: &str, time: &Time) -> Result
         vec![written_elsewhere("the alert of a unit that failed", Some(why), &outbox, State::Critical)];
     findings.extend(doubt);
     let folder = outbox.is_kept().then_some(folder.as_path());
-    let delivery = crate::emit::deliver::deliver(outbox, channels::open(asked.settings), folder, time);
+    let delivery = deliver(outbox, channels::open(asked.settings), folder, time);
     findings.extend(delivery.findings());
     findings.extend(taken(&delivery));
     Ok(findings)
